@@ -1,0 +1,76 @@
+//! The command line as clap sees it: which commands there are, and who runs them.
+
+use crate::config_args::{self, Generated};
+use crate::exit::Failure;
+use crate::{docs, generate_keys, help_verbose, ports, serve, token};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "lkops", version, about, max_term_width = 120, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the media server
+    Serve(serve::Args),
+    /// Make an API key and its secret
+    GenerateKeys(generate_keys::Args),
+    /// Print the ports a configuration needs open
+    Ports(ports::Args),
+    /// Print a token to join a room, for development
+    #[command(hide = true)]
+    CreateJoinToken(token::JoinArgs),
+    /// Access tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Print the help of serve with the flag of every configuration key
+    HelpVerbose,
+    /// Man pages, shell completions and the sample configuration
+    #[command(subcommand)]
+    Docs(docs::Command),
+}
+
+/// Commands that read a configuration and therefore take a flag for each of its keys.
+const CONFIGURED: [&str; 4] = ["serve", "ports", "create-join-token", "token"];
+
+/// The command line as it is documented.
+pub fn documented() -> clap::Command {
+    Cli::command()
+}
+
+/// The command line as it is parsed: with the generated flags, hidden.
+fn parsed() -> clap::Command {
+    CONFIGURED.iter().fold(documented(), |all, name| {
+        all.mut_subcommand(name, |command| {
+            let nested = command.has_subcommands();
+            let with_flags = |command: clap::Command| command.args(config_args::generated(Generated::Hidden));
+            if nested { command.mut_subcommands(with_flags) } else { with_flags(command) }
+        })
+    })
+}
+
+/// Parses the process's arguments and runs the command they name.
+pub fn run() -> Result<(), Failure> {
+    let matches = parsed().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::GenerateKeys(args) => generate_keys::run(&args),
+        Command::Ports(args) => ports::run(&args),
+        Command::CreateJoinToken(args) => token::create_join(&args),
+        Command::Token(command) => token::run(&command),
+        Command::HelpVerbose => help_verbose::run(),
+        Command::Docs(command) => docs::run(&command),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::parsed().debug_assert();
+    }
+}

@@ -1,0 +1,33 @@
+//! The one place where failures become messages and exit codes: 0 done, 1 failed, 2 usage or configuration.
+
+use lkops::config::Complaint;
+use std::process::ExitCode;
+
+/// Why a command did not do what it was asked.
+pub enum Failure {
+    /// The configuration is wrong; every line of it.
+    Config(Vec<Complaint>),
+    /// The flags ask for something that makes no sense.
+    Usage(String),
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Failed(error.into())
+    }
+}
+
+/// Prints a failure on stderr, a line each, and answers the process's exit code.
+pub fn report(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else { return ExitCode::SUCCESS };
+    let (code, lines) = match failure {
+        Failure::Config(complaints) => (2, complaints.iter().map(Complaint::to_string).collect()),
+        Failure::Usage(what) => (2, vec![what]),
+        Failure::Failed(error) => (1, vec![format!("{error:#}")]),
+    };
+    for line in lines {
+        eprintln!("error: {line}");
+    }
+    ExitCode::from(code)
+}

@@ -1,0 +1,20 @@
+//! The binary: reads flags and environment, calls the library, prints, and turns failures into exit codes.
+
+mod cli;
+mod config_args;
+mod docs;
+mod exit;
+mod generate_keys;
+mod help_verbose;
+mod log;
+mod ports;
+mod print;
+mod print_config;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exit::report(cli::run())
+}

@@ -1,0 +1,164 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_lkops_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_lkops_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_lkops_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_lkops_using_subcommand
+    set -l cmd (__fish_lkops_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c lkops -n "__fish_lkops_needs_command" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_needs_command" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "serve" -d 'Run the media server'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "generate-keys" -d 'Make an API key and its secret'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "ports" -d 'Print the ports a configuration needs open'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "create-join-token" -d 'Print a token to join a room, for development'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "token" -d 'Access tokens'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "help-verbose" -d 'Print the help of serve with the flag of every configuration key'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "docs" -d 'Man pages, shell completions and the sample configuration'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l region -d 'Region of this node, for the regionaware node selector [env: LIVEKIT_REGION]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -s o -l output -d 'Form of --print-config' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l cpuprofile -d 'Taken for compatibility, without effect' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l memprofile -d 'Taken for compatibility, without effect' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -l print-config -d 'Print every configuration key with its value and where it came from, and stop; secrets are not shown'
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand serve" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand generate-keys" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand generate-keys" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand generate-keys" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l region -d 'Region of this node, for the regionaware node selector [env: LIVEKIT_REGION]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand ports" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l api-key -d 'API key to sign with, instead of the configuration\'s first [env: LIVEKIT_API_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l api-secret -d 'Secret of that key [env: LIVEKIT_API_SECRET]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l region -d 'Region of this node, for the regionaware node selector [env: LIVEKIT_REGION]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l room -d 'Room to join' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l identity -d 'Who the bearer is' -r
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l recorder -d 'Hidden, and may only subscribe'
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and not __fish_seen_subcommand_from create help" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and not __fish_seen_subcommand_from create help" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and not __fish_seen_subcommand_from create help" -f -a "create" -d 'Print an access token'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and not __fish_seen_subcommand_from create help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l api-key -d 'API key to sign with, instead of the configuration\'s first [env: LIVEKIT_API_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l api-secret -d 'Secret of that key [env: LIVEKIT_API_SECRET]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l region -d 'Region of this node, for the regionaware node selector [env: LIVEKIT_REGION]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l identity -d 'Who the bearer is' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l room -d 'Room the grants are for' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l name -d 'Name others see' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l valid-for -d 'How long the token is valid, such as 30m or 24h' -r
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l join -d 'May join the room'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l create -d 'May create rooms'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l list -d 'May list rooms'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -l admin -d 'May administer the room'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "create" -d 'Print an access token'
+complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand help-verbose" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand help-verbose" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and not __fish_seen_subcommand_from man completions config help" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and not __fish_seen_subcommand_from man completions config help" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and not __fish_seen_subcommand_from man completions config help" -f -a "man" -d 'Write a man page for every command'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and not __fish_seen_subcommand_from man completions config help" -f -a "completions" -d 'Write completions for bash, zsh and fish'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and not __fish_seen_subcommand_from man completions config help" -f -a "config" -d 'Print a livekit.yaml with every key, its meaning and its default'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and not __fish_seen_subcommand_from man completions config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from man" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from man" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from completions" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from completions" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from config" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from config" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from help" -f -a "man" -d 'Write a man page for every command'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from help" -f -a "completions" -d 'Write completions for bash, zsh and fish'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from help" -f -a "config" -d 'Print a livekit.yaml with every key, its meaning and its default'
+complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token help-verbose docs help" -f -a "serve" -d 'Run the media server'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token help-verbose docs help" -f -a "generate-keys" -d 'Make an API key and its secret'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token help-verbose docs help" -f -a "ports" -d 'Print the ports a configuration needs open'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token help-verbose docs help" -f -a "create-join-token" -d 'Print a token to join a room, for development'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token help-verbose docs help" -f -a "token" -d 'Access tokens'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token help-verbose docs help" -f -a "help-verbose" -d 'Print the help of serve with the flag of every configuration key'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token help-verbose docs help" -f -a "docs" -d 'Man pages, shell completions and the sample configuration'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token help-verbose docs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "create" -d 'Print an access token'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from docs" -f -a "man" -d 'Write a man page for every command'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from docs" -f -a "completions" -d 'Write completions for bash, zsh and fish'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from docs" -f -a "config" -d 'Print a livekit.yaml with every key, its meaning and its default'

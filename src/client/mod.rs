@@ -1,0 +1,27 @@
+//! A LiveKit participant seen from outside: signalling, transports and synthetic media, cheap enough for hundreds in one
+//! process. The load tester and the end-to-end tests are built on it. It sees only the wire: nothing of rooms, shards or
+//! the server's own state.
+
+pub mod api;
+mod arrivals;
+mod clock;
+mod description;
+mod driver;
+mod engine;
+mod incoming;
+pub mod media;
+mod outbox;
+mod outgoing;
+mod participant;
+mod peer;
+mod session;
+mod signal;
+mod socket;
+mod stamp;
+pub mod stats;
+mod view;
+
+pub use engine::{Engine, EngineError, Loss};
+pub use participant::{ClientError, Mode, Options, Participant};
+pub use signal::SignalError;
+pub use view::{Ended, LinkView, Timing, View};

@@ -1,0 +1,486 @@
+//! One published track: frames at their times, numbered and put into RTP, kept for a while to answer NACKs, with sender
+//! reports (RFC 3550, RFC 4588). Called by `peer`, which encrypts and sends.
+
+use super::clock;
+use super::media::{AudioSource, Frame, OPUS_FRAME, OPUS_FRAME_TICKS, Opus, RIDS, VideoSource, Vp8};
+use super::stats::StreamStats;
+use crate::limits::CLIENT_HISTORY_PACKETS;
+use crate::wire::ext::AudioLevel;
+use crate::wire::rtcp::{ReportBlock, SdesSource, SenderInfo, write_sdes, write_sender_report};
+use crate::wire::rtp::{OutHeader, write_header};
+use std::time::{Duration, Instant};
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Audio(AudioSource),
+    Video(VideoSource),
+}
+
+/// What the server agreed to of a published track.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingSetup {
+    pub cid: String,
+    pub mid: String,
+    pub source: Source,
+    pub payload_type: u8,
+    pub rtx_payload_type: Option<u8>,
+    /// One for each encoding, from the lowest up, with its retransmissions'.
+    pub ssrcs: Vec<(u32, u32)>,
+    pub extensions: ExtensionIds,
+}
+
+/// Ids of the header extensions in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtensionIds {
+    pub mid: Option<u8>,
+    pub rid: Option<u8>,
+    pub repaired_rid: Option<u8>,
+    pub audio_level: Option<u8>,
+    pub transport_cc: Option<u8>,
+}
+
+/// Packets that carry mid and rid before the server may be taken to know the stream.
+const NAMED_PACKETS: u64 = 500;
+/// A sender this late gives up catching up.
+const LATE_MAX: Duration = Duration::from_millis(500);
+/// A key frame answers all requests of this time.
+const KEY_FRAME_EVERY: Duration = Duration::from_millis(200);
+
+/// Where finished packets go. Implemented by the connection: it numbers them transport-wide, seals and sends them.
+pub trait Wire {
+    /// The next transport-wide sequence number.
+    fn transport_sequence(&mut self) -> u16;
+    /// Takes a whole packet whose header takes the first so many bytes.
+    fn send_rtp(&mut self, packet: &mut Vec<u8>, header_bytes: usize);
+}
+
+pub struct Outgoing {
+    pub setup: OutgoingSetup,
+    encodings: Vec<Encoding>,
+    interval: Duration,
+    next_at: Instant,
+    timestamp_base: u32,
+    frames: u32,
+    payload: Vec<u8>,
+    muted: bool,
+}
+
+enum Codec {
+    Opus(Opus, u8),
+    Vp8(Vp8),
+}
+
+struct Encoding {
+    codec: Codec,
+    stream: Stream,
+    active: bool,
+    key_frame_asked: bool,
+    key_frame_at: Option<Instant>,
+}
+
+impl Outgoing {
+    /// Begins at a random moment of the first interval, so that many publishers do not send in step.
+    pub fn new(setup: OutgoingSetup, now: Instant) -> Outgoing {
+        let interval = match &setup.source {
+            Source::Audio(_) => OPUS_FRAME,
+            Source::Video(video) => video.frame_interval(),
+        };
+        Outgoing {
+            encodings: encodings(&setup),
+            interval,
+            next_at: now + interval.mul_f64(rand::random()),
+            timestamp_base: rand::random(),
+            frames: 0,
+            payload: Vec::with_capacity(1200),
+            muted: false,
+            setup,
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Instant {
+        self.next_at
+    }
+
+    /// Sends what is due.
+    pub fn handle_timeout(&mut self, now: Instant, wire: &mut impl Wire) {
+        if now.saturating_duration_since(self.next_at) > LATE_MAX {
+            self.next_at = now;
+        }
+        while self.next_at <= now {
+            self.send_frame(now, wire);
+            self.next_at += self.interval;
+        }
+    }
+
+    fn send_frame(&mut self, now: Instant, wire: &mut impl Wire) {
+        let timestamp = self.timestamp();
+        self.frames = self.frames.wrapping_add(1);
+        if self.muted {
+            return;
+        }
+        let now_us = clock::unix_us();
+        for encoding in self.encodings.iter_mut().filter(|e| e.active) {
+            encoding.send_frame(now, now_us, timestamp, &mut self.payload, wire);
+        }
+    }
+
+    fn timestamp(&self) -> u32 {
+        let ticks = match &self.setup.source {
+            Source::Audio(_) => OPUS_FRAME_TICKS,
+            Source::Video(video) => 90_000 / video.fps.max(1),
+        };
+        self.timestamp_base.wrapping_add(self.frames.wrapping_mul(ticks))
+    }
+
+    /// Packets the server misses.
+    pub fn handle_nack(&mut self, ssrc: u32, lost: impl Iterator<Item = u16>, wire: &mut impl Wire) -> bool {
+        let Some(encoding) = self.encodings.iter_mut().find(|e| e.stream.ssrc == ssrc) else { return false };
+        lost.for_each(|sequence| encoding.stream.resend(sequence, wire));
+        true
+    }
+
+    pub fn handle_key_frame_request(&mut self, ssrc: u32) {
+        if let Some(encoding) = self.encodings.iter_mut().find(|e| e.stream.ssrc == ssrc) {
+            encoding.key_frame_asked = true;
+            encoding.stream.stats.plis += 1;
+        }
+    }
+
+    pub fn handle_report_block(&mut self, block: &ReportBlock) {
+        if let Some(encoding) = self.encodings.iter_mut().find(|e| e.stream.ssrc == block.ssrc) {
+            let stats = &mut encoding.stream.stats;
+            (stats.fraction_lost, stats.reported_lost) = (block.fraction_lost, block.cumulative_lost);
+            stats.reports += 1;
+        }
+    }
+
+    /// Sends only these encodings from now on; `active` counts from the lowest up.
+    pub fn set_active(&mut self, active: &[bool]) {
+        for (encoding, active) in self.encodings.iter_mut().zip(active) {
+            encoding.key_frame_asked |= *active && !encoding.active;
+            encoding.active = *active;
+        }
+    }
+
+    pub fn set_muted(&mut self, muted: bool) {
+        self.muted = muted;
+        if !muted {
+            self.encodings.iter_mut().for_each(|e| e.key_frame_asked = true);
+        }
+    }
+
+    /// Appends sender reports of all encodings that have sent, each with its source description.
+    pub fn write_reports(&self, now: Instant, cname: &str, out: &mut Vec<u8>) {
+        let ticks_per_s = if matches!(self.setup.source, Source::Audio(_)) { 48_000.0 } else { 90_000.0 };
+        // The next frame's timestamp stands for the moment it is due.
+        let early = self.next_at.saturating_duration_since(now).as_secs_f64();
+        let late = now.saturating_duration_since(self.next_at).as_secs_f64();
+        let offset = ((late - early) * ticks_per_s) as i32;
+        let (ntp, rtp_timestamp) = (clock::ntp(clock::unix_us()), self.timestamp().wrapping_add_signed(offset));
+        for stream in self.encodings.iter().map(|e| &e.stream).filter(|s| s.stats.packets > 0) {
+            let (packets, octets) = (stream.stats.packets as u32, stream.stats.bytes as u32);
+            write_sender_report(out, stream.ssrc, &SenderInfo { ntp, rtp_timestamp, packets, octets }, &[]);
+            write_sdes(out, &[SdesSource { ssrc: stream.ssrc, cname, mid: None }]);
+        }
+    }
+
+    pub fn ssrcs(&self) -> impl Iterator<Item = u32> {
+        self.encodings.iter().flat_map(|e| [e.stream.ssrc, e.stream.rtx_ssrc])
+    }
+
+    pub fn stats(&self) -> impl Iterator<Item = StreamStats> {
+        self.encodings.iter().map(|e| StreamStats { active: e.active && !self.muted, ..e.stream.stats.clone() })
+    }
+}
+
+fn encodings(setup: &OutgoingSetup) -> Vec<Encoding> {
+    match &setup.source {
+        Source::Audio(audio) => {
+            let codec = Codec::Opus(Opus::new(audio), audio.level);
+            setup
+                .ssrcs
+                .first()
+                .map(|ssrcs| Encoding::new(codec, Stream::new(setup, *ssrcs, None)))
+                .into_iter()
+                .collect()
+        }
+        Source::Video(video) => {
+            let simulcast = video.layers.len() > 1;
+            let each = video.layers.iter().zip(&setup.ssrcs).zip(0u8..);
+            each.map(|((layer, ssrcs), index)| {
+                let rid = RIDS.get(usize::from(index)).copied().filter(|_| simulcast);
+                let codec = Codec::Vp8(Vp8::new(video, *layer, index, rand::random()));
+                Encoding::new(codec, Stream::new(setup, *ssrcs, rid))
+            })
+            .collect()
+        }
+    }
+}
+
+impl Encoding {
+    fn new(codec: Codec, stream: Stream) -> Encoding {
+        Encoding { codec, stream, active: true, key_frame_asked: false, key_frame_at: None }
+    }
+
+    fn send_frame(&mut self, now: Instant, now_us: u64, timestamp: u32, payload: &mut Vec<u8>, wire: &mut impl Wire) {
+        self.stream.stats.frames += 1;
+        match &mut self.codec {
+            Codec::Opus(opus, level) => {
+                opus.next(now_us, payload);
+                let level = AudioLevel { level: *level, voice: *level < 127 };
+                self.stream.send(timestamp, false, Some(level), payload, wire);
+            }
+            Codec::Vp8(vp8) => {
+                let may = self.key_frame_at.is_none_or(|at| now >= at + KEY_FRAME_EVERY);
+                if may && std::mem::take(&mut self.key_frame_asked) {
+                    vp8.request_key_frame();
+                }
+                let frame = vp8.next_frame();
+                if frame.key_frame {
+                    self.key_frame_at = Some(now);
+                    self.stream.stats.key_frames += 1;
+                }
+                send_picture(vp8, &frame, now_us, timestamp, payload, &mut self.stream, wire);
+            }
+        }
+    }
+}
+
+fn send_picture(
+    vp8: &mut Vp8,
+    frame: &Frame,
+    now_us: u64,
+    timestamp: u32,
+    payload: &mut Vec<u8>,
+    stream: &mut Stream,
+    wire: &mut impl Wire,
+) {
+    for index in 0..frame.packets {
+        vp8.packet(frame, index, now_us, payload);
+        stream.send(timestamp, index + 1 == frame.packets, None, payload, wire);
+    }
+}
+
+/// The RTP side of one encoding.
+struct Stream {
+    ssrc: u32,
+    rtx_ssrc: u32,
+    payload_type: u8,
+    rtx_payload_type: Option<u8>,
+    mid: String,
+    rid: Option<&'static str>,
+    ids: ExtensionIds,
+    sequence: u16,
+    rtx_sequence: u16,
+    /// Sent packets by the low bits of their number.
+    history: Vec<Kept>,
+    packet: Vec<u8>,
+    stats: StreamStats,
+}
+
+#[derive(Clone, Default)]
+struct Kept {
+    sequence: u16,
+    timestamp: u32,
+    marker: bool,
+    payload: Vec<u8>,
+}
+
+impl Stream {
+    fn new(setup: &OutgoingSetup, (ssrc, rtx_ssrc): (u32, u32), rid: Option<&'static str>) -> Stream {
+        Stream {
+            ssrc,
+            rtx_ssrc,
+            payload_type: setup.payload_type,
+            rtx_payload_type: setup.rtx_payload_type,
+            mid: setup.mid.clone(),
+            rid,
+            ids: setup.extensions,
+            sequence: rand::random::<u16>() & 0x7FFF,
+            rtx_sequence: rand::random::<u16>() & 0x7FFF,
+            history: Vec::new(),
+            packet: Vec::with_capacity(1600),
+            stats: StreamStats { cid: setup.cid.clone(), rid, ..StreamStats::default() },
+        }
+    }
+
+    fn send(&mut self, timestamp: u32, marker: bool, level: Option<AudioLevel>, payload: &[u8], wire: &mut impl Wire) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let header =
+            OutHeader { marker, payload_type: self.payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc };
+        let named = self.stats.packets < NAMED_PACKETS;
+        let rid = self.ids.rid.zip(self.rid);
+        let header_bytes = self.write_header(&header, named, rid, level, wire);
+        self.packet.extend_from_slice(payload);
+        self.stats.packets += 1;
+        self.stats.bytes += payload.len() as u64;
+        if self.rtx_payload_type.is_some() {
+            self.keep(timestamp, marker, payload);
+        }
+        wire.send_rtp(&mut self.packet, header_bytes);
+    }
+
+    /// Starts `packet` with that header; answers its length.
+    fn write_header(
+        &mut self,
+        header: &OutHeader,
+        named: bool,
+        rid: Option<(u8, &'static str)>,
+        level: Option<AudioLevel>,
+        wire: &mut impl Wire,
+    ) -> usize {
+        let level = self.ids.audio_level.zip(level.map(AudioLevel::to_bytes));
+        let number = self.ids.transport_cc.map(|id| (id, wire.transport_sequence().to_be_bytes()));
+        let mid = self.ids.mid.filter(|_| named);
+        let mut extensions: Vec<(u8, &[u8])> = Vec::with_capacity(4);
+        extensions.extend(level.iter().map(|(id, value)| (*id, &value[..])));
+        extensions.extend(number.iter().map(|(id, value)| (*id, &value[..])));
+        extensions.extend(mid.map(|id| (id, self.mid.as_bytes())));
+        extensions.extend(rid.filter(|_| named).map(|(id, rid)| (id, rid.as_bytes())));
+        self.packet.resize(128, 0);
+        let header_bytes = write_header(&mut self.packet, header, &extensions).unwrap_or(0);
+        self.packet.truncate(header_bytes);
+        header_bytes
+    }
+
+    fn keep(&mut self, timestamp: u32, marker: bool, payload: &[u8]) {
+        self.history.resize_with(CLIENT_HISTORY_PACKETS, Kept::default);
+        let kept = &mut self.history[usize::from(self.sequence) % CLIENT_HISTORY_PACKETS];
+        (kept.sequence, kept.timestamp, kept.marker) = (self.sequence, timestamp, marker);
+        kept.payload.clear();
+        kept.payload.extend_from_slice(payload);
+    }
+
+    fn resend(&mut self, sequence: u16, wire: &mut impl Wire) {
+        let Some(payload_type) = self.rtx_payload_type else { return };
+        let at = usize::from(sequence) % CLIENT_HISTORY_PACKETS;
+        let Some(kept) = self.history.get_mut(at).filter(|k| k.sequence == sequence && !k.payload.is_empty()) else {
+            return;
+        };
+        let payload = std::mem::take(&mut kept.payload);
+        let (timestamp, marker) = (kept.timestamp, kept.marker);
+        self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
+        let header = OutHeader { marker, payload_type, sequence: self.rtx_sequence, timestamp, ssrc: self.rtx_ssrc };
+        let rid = self.ids.repaired_rid.zip(self.rid);
+        let header_bytes = self.write_header(&header, true, rid, None, wire);
+        self.packet.extend_from_slice(&sequence.to_be_bytes());
+        self.packet.extend_from_slice(&payload);
+        self.stats.resent += 1;
+        wire.send_rtp(&mut self.packet, header_bytes);
+        self.history[at].payload = payload;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::stamp::Stamp;
+    use crate::wire::rtp::RtpHeader;
+
+    #[derive(Default)]
+    struct Sent {
+        packets: Vec<Vec<u8>>,
+        numbers: u16,
+    }
+
+    impl Wire for Sent {
+        fn transport_sequence(&mut self) -> u16 {
+            self.numbers += 1;
+            self.numbers
+        }
+
+        fn send_rtp(&mut self, packet: &mut Vec<u8>, header_bytes: usize) {
+            assert_eq!(usize::from(RtpHeader::parse(packet).unwrap().payload_offset), header_bytes);
+            self.packets.push(packet.clone());
+        }
+    }
+
+    impl Sent {
+        fn headers(&self) -> impl Iterator<Item = RtpHeader> {
+            self.packets.iter().map(|p| RtpHeader::parse(p).unwrap())
+        }
+    }
+
+    fn setup(source: Source) -> OutgoingSetup {
+        let extensions = ExtensionIds {
+            mid: Some(4),
+            rid: Some(10),
+            repaired_rid: Some(11),
+            audio_level: Some(1),
+            transport_cc: Some(3),
+        };
+        OutgoingSetup {
+            cid: "cam".into(),
+            mid: "2".into(),
+            source,
+            payload_type: 96,
+            rtx_payload_type: Some(97),
+            ssrcs: vec![(1, 101), (2, 102), (3, 103)],
+            extensions,
+        }
+    }
+
+    fn run(out: &mut Outgoing, from: Instant, time: Duration) -> Sent {
+        let mut sent = Sent::default();
+        let mut now = from;
+        while now < from + time {
+            out.handle_timeout(now, &mut sent);
+            now += Duration::from_millis(5);
+        }
+        sent
+    }
+
+    #[test]
+    fn audio_runs_at_fifty_a_second() {
+        let now = clock::now();
+        let mut out = Outgoing::new(setup(Source::Audio(AudioSource::default())), now);
+        let sent = run(&mut out, now, Duration::from_secs(1));
+        assert!(sent.packets.len().abs_diff(50) <= 1, "{}", sent.packets.len());
+        let headers: Vec<_> = sent.headers().collect();
+        assert!(headers.windows(2).all(|w| w[1].timestamp.wrapping_sub(w[0].timestamp) == 960));
+        assert_eq!(headers[0].extension(&sent.packets[0], 1), Some(&[0x80 | 30][..]));
+        assert_eq!(headers[0].extension(&sent.packets[0], 4), Some(&b"2"[..]));
+    }
+
+    #[test]
+    fn simulcast_encodings_share_timestamps_and_name_themselves() {
+        let now = clock::now();
+        let mut out = Outgoing::new(setup(Source::Video(VideoSource::simulcast())), now);
+        let sent = run(&mut out, now, Duration::from_millis(40));
+        for (ssrc, rid) in [(1, "q"), (2, "h"), (3, "f")] {
+            let first = sent.packets.iter().find(|p| RtpHeader::parse(p).unwrap().ssrc == ssrc).unwrap();
+            assert_eq!(RtpHeader::parse(first).unwrap().extension(first, 10), Some(rid.as_bytes()));
+        }
+        out.set_active(&[true, false, false]);
+        let later = run(&mut out, now + Duration::from_secs(1), Duration::from_millis(100));
+        assert!(later.headers().all(|h| h.ssrc == 1) && !later.packets.is_empty());
+    }
+
+    #[test]
+    fn a_request_is_answered_with_a_key_frame_but_not_too_often() {
+        let now = clock::now();
+        let mut out = Outgoing::new(setup(Source::Video(VideoSource::p360(300_000))), now);
+        run(&mut out, now, Duration::from_millis(100));
+        let keys = |out: &Outgoing| out.stats().next().unwrap().key_frames;
+        assert_eq!(keys(&out), 1);
+        (0..5).for_each(|_| out.handle_key_frame_request(1));
+        run(&mut out, now + Duration::from_millis(100), Duration::from_secs(1));
+        assert_eq!(keys(&out), 2);
+    }
+
+    #[test]
+    fn lost_packets_go_out_again_as_retransmissions() {
+        let now = clock::now();
+        let mut out = Outgoing::new(setup(Source::Video(VideoSource::p360(300_000))), now);
+        let sent = run(&mut out, now, Duration::from_millis(300));
+        let (wanted, lost) = (&sent.packets[5], sent.headers().nth(5).unwrap());
+        let mut again = Sent::default();
+        assert!(out.handle_nack(1, [lost.sequence, lost.sequence.wrapping_add(9000)].into_iter(), &mut again));
+        let [packet] = &again.packets[..] else { panic!("{}", again.packets.len()) };
+        let header = RtpHeader::parse(packet).unwrap();
+        assert_eq!((header.ssrc, header.payload_type, header.timestamp), (101, 97, lost.timestamp));
+        assert_eq!(header.payload(packet)[..2], lost.sequence.to_be_bytes());
+        assert_eq!(Stamp::read(packet), Stamp::read(wanted));
+    }
+}

@@ -1,0 +1,401 @@
+//! One transport of a participant as its driver thread sees it: ICE, DTLS and SRTP in `transport::Peer`, its sockets, the
+//! tracks it sends and receives, and the RTCP that belongs to them. Knows nothing of signalling.
+
+mod rtcp;
+
+use super::arrivals::Arrivals;
+use super::clock;
+use super::engine::{Act, Event, Loss, Message, Setup};
+use super::incoming::Incoming;
+use super::outbox::Outbox;
+use super::outgoing::{Outgoing, Wire};
+use super::socket::Sockets;
+use super::stats::{ConnectionStats, Stats};
+use crate::net::udp::RecvSlots;
+use crate::transport::{Certificate, Failure, Input, PeerConfig, PeerError, PeerEvent, Proto};
+use crate::wire::rtp::RtpHeader;
+use mio::Registry;
+use rustc_hash::FxHashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Reports of both kinds are due so often.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Transport-wide feedback is due so often while packets arrive.
+const FEEDBACK_EVERY: Duration = Duration::from_millis(50);
+/// Batches read of one socket before the others have their turn.
+const BATCHES_MAX: usize = 32;
+
+/// Where an SSRC belongs.
+#[derive(Clone, Copy)]
+enum Place {
+    Media(usize),
+    Rtx(usize),
+}
+
+pub struct Connection {
+    peer: crate::transport::Peer,
+    pub sockets: Sockets,
+    /// What ICE was told of our address. The socket behind it may change.
+    local: SocketAddr,
+    events: mpsc::Sender<Event>,
+    messages: mpsc::Sender<Message>,
+    proto: Proto,
+    downlink_bps: u64,
+    loss: Loss,
+    connected: bool,
+    outgoing: Vec<Outgoing>,
+    incoming: Vec<Incoming>,
+    places: FxHashMap<u32, Place>,
+    channels: Vec<(u16, String)>,
+    ssrc: u32,
+    transport_sequence: u16,
+    outbox: Outbox,
+    arrivals: Arrivals,
+    report_at: Option<Instant>,
+    feedback_at: Option<Instant>,
+    /// The earliest entry in the driver's timer queue.
+    pub wake_at: Option<Instant>,
+    stats: ConnectionStats,
+    scratch: Vec<u8>,
+    compound: Vec<u8>,
+    lost: Vec<u16>,
+}
+
+/// Why a transport could not be made; the environment's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    #[error("cannot open a UDP socket: {0}; check `ulimit -n` and the local address")]
+    Socket(#[from] io::Error),
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+}
+
+impl Connection {
+    pub fn new(
+        now: Instant,
+        owner: usize,
+        registry: Registry,
+        certificate: Arc<Certificate>,
+        setup: Setup,
+    ) -> Result<Connection, ConnectionError> {
+        let sockets = Sockets::bind(owner, registry, setup.local)?;
+        let local = sockets.local();
+        let config = PeerConfig {
+            ice_lite: false,
+            controlling: true,
+            creds: setup.creds,
+            certificate,
+            local_candidates: vec![(local, setup.proto)],
+        };
+        let mut peer = crate::transport::Peer::new(now, config)?;
+        for (label, ordered, retransmits) in setup.channels {
+            peer.open_channel(now, label, ordered, retransmits);
+        }
+        Ok(Connection {
+            peer,
+            outbox: Outbox::new(sockets.segments_max()),
+            sockets,
+            local,
+            events: setup.events,
+            messages: setup.messages,
+            proto: setup.proto,
+            downlink_bps: setup.downlink_bps,
+            loss: setup.loss,
+            connected: false,
+            outgoing: Vec::new(),
+            incoming: Vec::new(),
+            places: FxHashMap::default(),
+            channels: Vec::new(),
+            ssrc: rand::random(),
+            transport_sequence: 0,
+            arrivals: Arrivals::new(now),
+            report_at: None,
+            feedback_at: None,
+            wake_at: None,
+            stats: ConnectionStats::default(),
+            scratch: Vec::with_capacity(2048),
+            compound: Vec::with_capacity(2048),
+            lost: Vec::new(),
+        })
+    }
+
+    /// Does what the participant asks. A call of [`Connection::settle`] must follow, as after all that follows here.
+    pub fn act(&mut self, now: Instant, act: Act) {
+        match act {
+            Act::SetRemote(remote, candidates) => self.set_remote(now, *remote, &candidates),
+            Act::AddCandidate(line) => self.add_candidate(now, &line),
+            Act::RestartIce(creds) => self.peer.restart_ice(now, creds),
+            Act::Publish(setup) => self.outgoing.push(Outgoing::new(*setup, now)),
+            Act::Unpublish(cid) => self.unpublish(&cid),
+            Act::SetActive(cid, active) => self.with_track(&cid, |t| t.set_active(&active)),
+            Act::SetMuted(cid, muted) => self.with_track(&cid, |t| t.set_muted(muted)),
+            Act::Expect(setups) => self.expect(now, setups),
+            Act::Send { label, bytes } => self.send_message(now, label, &bytes),
+            Act::Rebind => self.rebind(),
+            Act::Inject(bytes) => self.inject(&bytes),
+            // Nobody may be waiting any more.
+            Act::Snapshot(reply) => drop(reply.send(self.stats())),
+            Act::Close => self.peer.close(now),
+        }
+    }
+
+    fn set_remote(&mut self, now: Instant, remote: crate::transport::RemoteParams, candidates: &[String]) {
+        self.peer.set_remote(now, remote);
+        candidates.iter().for_each(|line| self.add_candidate(now, line));
+    }
+
+    /// Candidates of the other protocol are not for us.
+    fn add_candidate(&mut self, now: Instant, line: &str) {
+        let wanted = if self.proto == Proto::Tcp { "tcp" } else { "udp" };
+        if line.split_whitespace().nth(2).is_some_and(|proto| proto.eq_ignore_ascii_case(wanted)) {
+            // The server's mistake; there may be others.
+            let _ = self.peer.add_remote_candidate(now, line);
+        }
+    }
+
+    fn with_track(&mut self, cid: &str, act: impl FnOnce(&mut Outgoing)) {
+        if let Some(track) = self.outgoing.iter_mut().find(|t| t.setup.cid == cid) {
+            act(track);
+        }
+    }
+
+    fn unpublish(&mut self, cid: &str) {
+        for track in self.outgoing.extract_if(.., |t| t.setup.cid == cid) {
+            track.ssrcs().for_each(|ssrc| self.peer.retire_ssrc(ssrc));
+        }
+    }
+
+    /// These tracks and no others are sent to us from now on.
+    fn expect(&mut self, now: Instant, setups: Vec<super::incoming::IncomingSetup>) {
+        let mut before = std::mem::take(&mut self.incoming);
+        for setup in setups {
+            let known = before.iter().position(|t| t.setup == setup).map(|at| before.swap_remove(at));
+            self.incoming.push(known.unwrap_or_else(|| Incoming::new(setup, now)));
+        }
+        self.places.clear();
+        for (at, track) in self.incoming.iter().enumerate() {
+            self.places.insert(track.setup.ssrc, Place::Media(at));
+            self.places.extend(track.setup.rtx.map(|(ssrc, _)| (ssrc, Place::Rtx(at))));
+        }
+    }
+
+    fn send_message(&mut self, now: Instant, label: &'static str, bytes: &[u8]) {
+        let Some((id, _)) = self.channels.iter().find(|(_, l)| l == label) else {
+            self.stats.messages_dropped += 1;
+            return;
+        };
+        if self.peer.send(now, *id, true, bytes).is_err() {
+            self.stats.messages_dropped += 1;
+        }
+    }
+
+    fn rebind(&mut self) {
+        if let Err(error) = self.sockets.rebind() {
+            tracing::warn!(%error, "cannot open another UDP socket; the old one stays");
+        }
+    }
+
+    /// Sends bytes as they are to where media goes.
+    fn inject(&mut self, bytes: &[u8]) {
+        if let Some(pair) = self.peer.send_pair() {
+            self.sockets.send_udp(bytes, bytes.len(), pair.remote);
+        }
+    }
+
+    /// Reads the UDP socket. Answers whether there may be more.
+    pub fn read_udp(&mut self, now: Instant, slots: &mut RecvSlots) -> bool {
+        for _ in 0..BATCHES_MAX {
+            if !self.sockets.recv_udp(slots) {
+                return false;
+            }
+            let now_us = clock::unix_us();
+            slots.for_each(|datagram, from, _| self.handle_datagram(now, now_us, Proto::Udp, from, datagram));
+        }
+        true
+    }
+
+    pub fn read_tcp(&mut self, now: Instant, socket: usize) {
+        let mut frames = Vec::new();
+        self.sockets.tcp_ready(socket, |frame, from| frames.push((frame.to_vec(), from)));
+        let now_us = clock::unix_us();
+        for (mut frame, from) in frames {
+            self.handle_datagram(now, now_us, Proto::Tcp, from, &mut frame);
+        }
+    }
+
+    fn handle_datagram(&mut self, now: Instant, now_us: u64, proto: Proto, from: SocketAddr, datagram: &mut [u8]) {
+        self.stats.datagrams_in += 1;
+        match self.peer.handle_datagram(now, proto, self.local, from, datagram) {
+            Input::Rtp(_) if happens(self.loss.down) => {}
+            Input::Rtp(len) => self.handle_rtp(now, now_us, datagram.get(..len).unwrap_or_default()),
+            Input::Rtcp(len) => self.handle_rtcp(now, datagram.get(..len).unwrap_or_default()),
+            Input::Consumed => {}
+            Input::Dropped(_) => self.stats.dropped += 1,
+        }
+    }
+
+    fn handle_rtp(&mut self, now: Instant, now_us: u64, packet: &[u8]) {
+        let Some(header) = RtpHeader::parse(packet) else { return };
+        let Some(place) = self.places.get(&header.ssrc).copied() else {
+            self.stats.dropped += 1;
+            return;
+        };
+        let (Place::Media(at) | Place::Rtx(at)) = place;
+        let Some(track) = self.incoming.get_mut(at) else { return };
+        let number = track.setup.transport_cc.and_then(|id| header.extension(packet, id));
+        if let Some(number) = number.and_then(crate::wire::ext::transport_sequence) {
+            self.arrivals.note(now, number, header.ssrc);
+            self.feedback_at.get_or_insert(now + FEEDBACK_EVERY);
+        }
+        match place {
+            Place::Media(_) => track.handle_rtp(now, now_us, &header, header.payload(packet)),
+            Place::Rtx(_) => track.handle_rtx(now, now_us, header.payload(packet)),
+        }
+    }
+
+    /// The tracks and what they send through.
+    fn split(&mut self) -> (&mut Vec<Outgoing>, Path<'_>) {
+        let path = Path {
+            peer: &mut self.peer,
+            sockets: &mut self.sockets,
+            outbox: &mut self.outbox,
+            transport_sequence: &mut self.transport_sequence,
+            loss: self.loss.up,
+            stats: &mut self.stats,
+        };
+        (&mut self.outgoing, path)
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.wake_at = None;
+        if self.peer.poll_timeout().is_some_and(|at| at <= now) {
+            self.peer.handle_timeout(now);
+        }
+        if !self.connected {
+            return;
+        }
+        let (tracks, mut wire) = self.split();
+        tracks.iter_mut().for_each(|track| track.handle_timeout(now, &mut wire));
+        self.send_feedback(now);
+    }
+
+    /// Sends what waits, tells what happened, and answers when to call [`Connection::handle_timeout`]. `None` if the
+    /// participant no longer listens: the transport is to be dropped.
+    pub fn settle(&mut self, now: Instant) -> Option<Option<Instant>> {
+        self.outbox.flush(&mut self.sockets);
+        while let Some(transmit) = self.peer.poll_transmit(&mut self.scratch) {
+            self.stats.datagrams_out += 1;
+            send(&mut self.sockets, transmit.proto, transmit.remote, &self.scratch);
+        }
+        while let Some(event) = self.peer.poll_event() {
+            let told = self.handle_event(now, event);
+            if !told {
+                return None;
+            }
+        }
+        Some(self.next_timeout())
+    }
+
+    fn next_timeout(&mut self) -> Option<Instant> {
+        let transport = self.peer.poll_timeout();
+        if !self.connected {
+            return transport;
+        }
+        let frames = self.outgoing.iter().map(Outgoing::poll_timeout);
+        let nacks = self.incoming.iter().filter_map(Incoming::poll_timeout);
+        let busy = !self.outgoing.is_empty() || !self.incoming.is_empty();
+        let report = self.report_at.filter(|_| busy);
+        transport.into_iter().chain(frames).chain(nacks).chain(report).chain(self.feedback_at).min()
+    }
+
+    /// False if nobody listens or the listener is stuck.
+    fn handle_event(&mut self, now: Instant, event: PeerEvent) -> bool {
+        let event = match event {
+            PeerEvent::Message { id, data, .. } => {
+                self.handle_message(id, data);
+                return true;
+            }
+            PeerEvent::Connected => {
+                self.connected = true;
+                self.report_at = Some(now + REPORT_EVERY.mul_f64(rand::random()));
+                Event::Connected
+            }
+            PeerEvent::ChannelOpen { id, label, .. } => {
+                self.channels.push((id, label.clone()));
+                Event::ChannelOpen(label)
+            }
+            PeerEvent::ChannelClosed { id } => {
+                self.channels.retain(|(open, _)| *open != id);
+                return true;
+            }
+            PeerEvent::IceConnected { pair } => Event::IceConnected(pair),
+            PeerEvent::PairChanged { pair } => Event::PairChanged(pair),
+            PeerEvent::IceLost => Event::IceLost,
+            PeerEvent::Failed(Failure::Dtls(why)) => Event::Failed(format!("DTLS: {why}")),
+            PeerEvent::Failed(Failure::Ice { tried }) => Event::Failed(format!("ICE: tried {}", tried.join(", "))),
+        };
+        self.events.try_send(event).is_ok()
+    }
+
+    fn handle_message(&mut self, id: u16, bytes: bytes::Bytes) {
+        let Some((_, label)) = self.channels.iter().find(|(open, _)| *open == id) else { return };
+        if self.messages.try_send(Message { label: label.clone(), bytes }).is_err() {
+            self.stats.messages_dropped += 1;
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            received: self.incoming.iter().map(Incoming::stats).collect(),
+            sent: self.outgoing.iter().flat_map(Outgoing::stats).collect(),
+            connections: vec![self.stats],
+        }
+    }
+}
+
+fn happens(probability: f32) -> bool {
+    probability > 0.0 && rand::random::<f32>() < probability
+}
+
+fn send(sockets: &mut Sockets, proto: Proto, to: SocketAddr, datagram: &[u8]) {
+    match proto {
+        Proto::Udp => sockets.send_udp(datagram, datagram.len(), to),
+        Proto::Tcp => sockets.send_tcp(datagram, to),
+    }
+}
+
+/// What media goes through: sealing, then runs of equal size.
+struct Path<'a> {
+    peer: &'a mut crate::transport::Peer,
+    sockets: &'a mut Sockets,
+    outbox: &'a mut Outbox,
+    transport_sequence: &'a mut u16,
+    loss: f32,
+    stats: &'a mut ConnectionStats,
+}
+
+impl Wire for Path<'_> {
+    fn transport_sequence(&mut self) -> u16 {
+        *self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        *self.transport_sequence
+    }
+
+    fn send_rtp(&mut self, packet: &mut Vec<u8>, header_bytes: usize) {
+        let len = packet.len();
+        packet.resize(len + crate::transport::srtp::OVERHEAD_BYTES_MAX, 0);
+        let Some(pair) = self.peer.send_pair() else { return };
+        let Some(sealed) = self.peer.seal_rtp(packet, header_bytes, len) else { return };
+        if happens(self.loss) {
+            return;
+        }
+        self.stats.datagrams_out += 1;
+        match pair.proto {
+            Proto::Udp => self.outbox.push(self.sockets, pair.remote, &packet[..sealed]),
+            Proto::Tcp => self.sockets.send_tcp(&packet[..sealed], pair.remote),
+        }
+    }
+}

@@ -1,0 +1,490 @@
+//! The running side of a participant: one task that reads the signal connection, negotiates, and carries its holder's
+//! wishes to the server and to the media threads. Started by `participant`.
+
+use super::clock;
+use super::description::{self, Local, Offerer};
+use super::engine::{Act, Engine, Event, Link, Message, Setup};
+use super::outgoing::Source;
+use super::participant::{Mode, Options};
+use super::signal::{Signal, SignalError};
+use super::stats::Stats;
+use super::view::{Ended, LinkView, View};
+use crate::limits::CLIENT_EVENTS_MAX;
+use crate::proto::request_response::{Reason, Request};
+use crate::proto::signal_response::Message as Response;
+use crate::proto::{
+    AddTrackRequest, JoinResponse, LeaveRequest, Ping, RequestResponse, SessionDescription, SignalTarget,
+    SubscribedQualityUpdate, TrickleRequest, VideoQuality, signal_request,
+};
+use crate::sdp;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// What the holder asks.
+pub(super) enum Ask {
+    Request(Box<signal_request::Message>),
+    Publish(Box<AddTrackRequest>, Source),
+    Unpublish(String),
+    /// The connection data is sent on is wanted.
+    OpenPublisher,
+    Send(&'static str, Vec<u8>),
+    RestartIce,
+    Rebind,
+    Inject(Vec<u8>),
+    Stats(oneshot::Sender<Stats>),
+    Leave,
+}
+
+/// Sections a single peer connection begins with, as LiveKit's JS client does.
+const FIRST_RECEIVERS: u32 = 3;
+
+/// One transport from signalling's point of view.
+struct Side {
+    link: Option<Link>,
+    local: Local,
+    /// Its present username fragment there.
+    remote_ufrag: Option<String>,
+    events: mpsc::Receiver<Event>,
+    event_sender: mpsc::Sender<Event>,
+}
+
+pub(super) struct Session {
+    signal: Option<Signal>,
+    engine: Engine,
+    options: Options,
+    begun: Instant,
+    asks: mpsc::Receiver<Ask>,
+    view: watch::Sender<View>,
+    messages: mpsc::Sender<Message>,
+    /// The connection on which we offer; the only one of a single peer connection.
+    publisher: Side,
+    subscriber: Side,
+    offerer: Offerer,
+    offer_id: u32,
+    /// An offer has no answer yet.
+    offering: bool,
+    /// Something changed since the last offer.
+    wants_offer: bool,
+    /// Announced tracks the server has not taken yet.
+    announced: HashMap<String, Source>,
+    started: HashSet<String>,
+    /// Published tracks of several encodings.
+    simulcast: HashSet<String>,
+}
+
+impl Side {
+    fn new(engine: &Engine) -> Side {
+        let (event_sender, events) = mpsc::channel(CLIENT_EVENTS_MAX);
+        let local = Local { creds: credentials(), fingerprint: fingerprint(engine) };
+        Side { link: None, local, remote_ufrag: None, events, event_sender }
+    }
+
+    fn act(&self, act: Act) {
+        if let Some(link) = &self.link {
+            link.act(act);
+        }
+    }
+
+    /// Notes the server's fragment; true if it restarts ICE by that.
+    fn restarts(&mut self, ufrag: &str) -> bool {
+        self.remote_ufrag.replace(ufrag.to_owned()).is_some_and(|old| old != ufrag)
+    }
+}
+
+/// The engine writes it, so it can be read.
+fn fingerprint(engine: &Engine) -> sdp::Fingerprint {
+    let empty = || sdp::Fingerprint { hash: "sha-256".to_owned(), digest: Vec::new() };
+    sdp::fingerprint(&format!("sha-256 {}", engine.fingerprint())).unwrap_or_else(empty)
+}
+
+/// Random ICE credentials (RFC 8839 §5.4).
+fn credentials() -> (String, String) {
+    (crate::proto::id::random("c"), crate::proto::id::random("client-pwd-"))
+}
+
+impl Session {
+    pub fn new(
+        engine: Engine,
+        options: Options,
+        asks: mpsc::Receiver<Ask>,
+        view: watch::Sender<View>,
+        messages: mpsc::Sender<Message>,
+    ) -> Session {
+        Session {
+            signal: None,
+            begun: clock::now(),
+            asks,
+            view,
+            messages,
+            publisher: Side::new(&engine),
+            subscriber: Side::new(&engine),
+            offerer: Offerer::new(),
+            offer_id: 0,
+            offering: false,
+            wants_offer: false,
+            announced: HashMap::new(),
+            started: HashSet::new(),
+            simulcast: HashSet::new(),
+            engine,
+            options,
+        }
+    }
+
+    /// The offer that goes with a join request.
+    pub fn first_offer(&mut self) -> SessionDescription {
+        self.offerer.add_receivers(FIRST_RECEIVERS, FIRST_RECEIVERS);
+        self.next_offer()
+    }
+
+    fn next_offer(&mut self) -> SessionDescription {
+        self.offer_id += 1;
+        self.offering = true;
+        self.wants_offer = false;
+        let sdp = self.offerer.offer(&self.publisher.local);
+        SessionDescription { r#type: "offer".to_owned(), sdp, id: self.offer_id, ..SessionDescription::default() }
+    }
+
+    /// Takes over the connection with its first response.
+    pub async fn begin(&mut self, signal: Signal, join: JoinResponse) -> Result<(), SignalError> {
+        let local = signal.local();
+        self.signal = Some(signal);
+        let joined = self.begun.elapsed();
+        self.view.send_modify(|view| {
+            view.room = join.room.unwrap_or_default();
+            view.me = join.participant.unwrap_or_default();
+            view.update(join.other_participants);
+            view.subscriber_primary = join.subscriber_primary;
+            view.timing.joined = joined;
+        });
+        self.options.local.get_or_insert(local);
+        if self.options.mode == Mode::Single {
+            self.open_publisher();
+            return Ok(());
+        }
+        self.subscriber.link = self.open(&self.subscriber.event_sender, false);
+        if join.subscriber_primary { Ok(()) } else { self.want_offer().await }
+    }
+
+    fn open(&self, events: &mpsc::Sender<Event>, channels: bool) -> Option<Link> {
+        let wanted = [("_reliable", true, None), ("_lossy", false, Some(0)), ("_data_track", false, Some(0))];
+        let local = self.options.local.filter(|_| self.options.ice)?;
+        Some(self.engine.open(Setup {
+            local,
+            proto: self.options.proto,
+            creds: if channels { &self.publisher } else { &self.subscriber }.local.creds.clone(),
+            channels: if channels { wanted.to_vec() } else { Vec::new() },
+            downlink_bps: self.options.downlink_bps,
+            loss: self.options.loss,
+            events: events.clone(),
+            messages: self.messages.clone(),
+        }))
+    }
+
+    fn open_publisher(&mut self) {
+        if self.publisher.link.is_none() {
+            self.publisher.link = self.open(&self.publisher.event_sender, true);
+        }
+    }
+
+    /// Runs to the end of the session.
+    pub async fn run(mut self) {
+        let ended = match self.serve().await {
+            Ok(ended) => ended,
+            Err(error) => Ended::SignalLost(error.to_string()),
+        };
+        if let Some(signal) = &mut self.signal {
+            signal.close().await;
+        }
+        self.view.send_modify(|view| view.ended = Some(ended));
+    }
+
+    async fn serve(&mut self) -> Result<Ended, SignalError> {
+        let mut pings = interval(self.options.ping_interval);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        pings.reset();
+        loop {
+            let Some(signal) = &mut self.signal else { return Err(SignalError::Closed) };
+            let end = tokio::select! {
+                response = signal.next() => self.handle_response(response?).await?,
+                ask = self.asks.recv() => match ask {
+                    Some(ask) => self.handle_ask(ask).await?,
+                    None => Some(Ended::Left),
+                },
+                Some(event) = self.publisher.events.recv() => self.handle_event(SignalTarget::Publisher, event),
+                Some(event) = self.subscriber.events.recv() => self.handle_event(SignalTarget::Subscriber, event),
+                _ = pings.tick() => self.ping().await?,
+            };
+            if let Some(ended) = end {
+                return Ok(ended);
+            }
+        }
+    }
+
+    async fn send(&mut self, message: signal_request::Message) -> Result<(), SignalError> {
+        self.signal.as_mut().ok_or(SignalError::Closed)?.send(message).await
+    }
+
+    async fn ping(&mut self) -> Result<Option<Ended>, SignalError> {
+        let timestamp = i64::try_from(clock::unix_us() / 1000).unwrap_or(i64::MAX);
+        self.send(signal_request::Message::PingReq(Ping { timestamp, rtt: 0 })).await?;
+        Ok(None)
+    }
+
+    async fn handle_ask(&mut self, ask: Ask) -> Result<Option<Ended>, SignalError> {
+        match ask {
+            Ask::Request(message) => self.send(*message).await?,
+            Ask::Publish(request, source) => {
+                if matches!(&source, Source::Video(video) if video.layers.len() > 1) {
+                    self.simulcast.insert(request.cid.clone());
+                }
+                self.announced.insert(request.cid.clone(), source);
+                self.send(signal_request::Message::AddTrack(*request)).await?;
+            }
+            Ask::Unpublish(cid) => self.unpublish(cid).await?,
+            Ask::OpenPublisher if self.publisher.link.is_none() => self.want_offer().await?,
+            Ask::OpenPublisher => {}
+            Ask::Send(label, bytes) => self.publisher.act(Act::Send { label, bytes }),
+            Ask::RestartIce => self.restart_ice().await?,
+            Ask::Rebind => [&self.publisher, &self.subscriber].iter().for_each(|side| side.act(Act::Rebind)),
+            Ask::Inject(bytes) => {
+                [&self.publisher, &self.subscriber].iter().for_each(|side| side.act(Act::Inject(bytes.clone())));
+            }
+            // Nobody may be waiting any more.
+            Ask::Stats(reply) => drop(reply.send(self.stats().await)),
+            Ask::Leave => {
+                self.send(signal_request::Message::Leave(LeaveRequest::default())).await?;
+                return Ok(Some(Ended::Left));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn unpublish(&mut self, cid: String) -> Result<(), SignalError> {
+        self.offerer.end_sender(&cid);
+        self.view.send_modify(|view| drop(view.published.remove(&cid)));
+        self.publisher.act(Act::Unpublish(cid));
+        self.want_offer().await
+    }
+
+    /// On the connection we offer on; the server restarts the other (WIRE.md §2.11).
+    async fn restart_ice(&mut self) -> Result<(), SignalError> {
+        if self.publisher.link.is_some() {
+            self.publisher.local.creds = credentials();
+            self.publisher.act(Act::RestartIce(self.publisher.local.creds.clone()));
+            self.want_offer().await?;
+        }
+        Ok(())
+    }
+
+    async fn stats(&self) -> Stats {
+        let mut all = Stats::default();
+        for link in [&self.publisher, &self.subscriber].into_iter().filter_map(|side| side.link.as_ref()) {
+            let stats = link.stats().await.unwrap_or_default();
+            all.received.extend(stats.received);
+            all.sent.extend(stats.sent);
+            all.connections.extend(stats.connections);
+        }
+        all
+    }
+
+    /// Offers now, or as soon as the offer under way is answered.
+    async fn want_offer(&mut self) -> Result<(), SignalError> {
+        self.wants_offer = true;
+        if self.offering {
+            return Ok(());
+        }
+        self.open_publisher();
+        let offer = self.next_offer();
+        self.send(signal_request::Message::Offer(offer)).await
+    }
+
+    async fn handle_response(&mut self, response: Response) -> Result<Option<Ended>, SignalError> {
+        match response {
+            Response::Answer(answer) => self.handle_answer(&answer).await?,
+            Response::Offer(offer) => self.handle_offer(&offer).await?,
+            Response::Trickle(trickle) => self.handle_trickle(&trickle),
+            Response::TrackPublished(published) => {
+                let track = published.track.unwrap_or_default();
+                self.view.send_modify(|view| drop(view.published.insert(published.cid.clone(), track)));
+                if let Some(source) = self.announced.remove(&published.cid) {
+                    self.offerer.add_sender(published.cid, source);
+                    self.want_offer().await?;
+                }
+            }
+            Response::MediaSectionsRequirement(more) => {
+                self.offerer.add_receivers(more.num_audios, more.num_videos);
+                self.want_offer().await?;
+            }
+            Response::SubscribedQualityUpdate(update) => self.handle_qualities(&update),
+            Response::Mute(mute) => {
+                if let Some(cid) = self.cid_of(&mute.sid) {
+                    self.publisher.act(Act::SetMuted(cid, mute.muted));
+                }
+            }
+            Response::Leave(leave) => return Ok(Some(self.handle_leave(leave))),
+            other => self.view.send_modify(|view| note(view, other)),
+        }
+        Ok(None)
+    }
+
+    async fn handle_answer(&mut self, answer: &SessionDescription) -> Result<(), SignalError> {
+        self.offering = false;
+        match sdp::parse(&answer.sdp)
+            .map_err(Into::into)
+            .and_then(|read| Ok((description::remote(&read, false)?, read)))
+        {
+            Ok((remote, read)) => {
+                let restarts = self.publisher.restarts(&remote.params.ufrag);
+                self.publisher.act(Act::SetRemote(Box::new(remote.params), remote.candidates));
+                self.start_accepted(&read);
+                if self.options.mode == Mode::Single {
+                    self.expect(SignalTarget::Publisher, &read, &answer.mid_to_track_id);
+                }
+                self.note_negotiated(SignalTarget::Publisher, restarts);
+            }
+            Err(error) => self.note_useless(SignalTarget::Publisher, &error),
+        }
+        if self.wants_offer { self.want_offer().await } else { Ok(()) }
+    }
+
+    fn start_accepted(&mut self, answer: &sdp::Session) {
+        for setup in self.offerer.accepted(answer) {
+            if self.started.insert(setup.cid.clone()) {
+                self.publisher.act(Act::Publish(Box::new(setup)));
+            }
+        }
+    }
+
+    async fn handle_offer(&mut self, offer: &SessionDescription) -> Result<(), SignalError> {
+        let read = sdp::parse(&offer.sdp).map_err(description::DescriptionError::from);
+        let remote = read.and_then(|read| Ok((description::remote(&read, true)?, read)));
+        let (remote, read) = match remote {
+            Ok(both) => both,
+            Err(error) => {
+                self.note_useless(SignalTarget::Subscriber, &error);
+                return Ok(());
+            }
+        };
+        let restarts = self.subscriber.restarts(&remote.params.ufrag);
+        if restarts {
+            self.subscriber.local.creds = credentials();
+            self.subscriber.act(Act::RestartIce(self.subscriber.local.creds.clone()));
+        }
+        let sdp = description::answer(&read, &self.subscriber.local);
+        self.subscriber.act(Act::SetRemote(Box::new(remote.params), remote.candidates));
+        self.expect(SignalTarget::Subscriber, &read, &offer.mid_to_track_id);
+        self.note_negotiated(SignalTarget::Subscriber, restarts);
+        let answer =
+            SessionDescription { r#type: "answer".to_owned(), sdp, id: offer.id, ..SessionDescription::default() };
+        self.send(signal_request::Message::Answer(answer)).await
+    }
+
+    fn side(&self, target: SignalTarget) -> &Side {
+        if target == SignalTarget::Publisher { &self.publisher } else { &self.subscriber }
+    }
+
+    fn expect(&self, target: SignalTarget, read: &sdp::Session, track_of_mid: &HashMap<String, String>) {
+        let tracks = description::incoming(read, track_of_mid);
+        self.view.send_modify(|view| view.described = tracks.iter().map(|t| t.track_sid.clone()).collect());
+        self.side(target).act(Act::Expect(tracks));
+    }
+
+    fn note_negotiated(&self, target: SignalTarget, restarts: bool) {
+        self.view.send_modify(|view| {
+            let link = link_view(view, target);
+            link.negotiations += 1;
+            link.ice_restarts += u64::from(restarts);
+        });
+    }
+
+    fn note_useless(&self, target: SignalTarget, error: &description::DescriptionError) {
+        self.view.send_modify(|view| link_view(view, target).failed = Some(error.to_string()));
+    }
+
+    fn handle_trickle(&self, trickle: &TrickleRequest) {
+        let init: serde_json::Value = serde_json::from_str(&trickle.candidate_init).unwrap_or_default();
+        if let Some(line) = init.get("candidate").and_then(serde_json::Value::as_str) {
+            self.side(trickle.target()).act(Act::AddCandidate(line.to_owned()));
+        }
+    }
+
+    fn cid_of(&self, sid: &str) -> Option<String> {
+        self.view.borrow().published.iter().find(|(_, track)| track.sid == sid).map(|(cid, _)| cid.clone())
+    }
+
+    /// Dynacast: sends only what somebody watches.
+    fn handle_qualities(&self, update: &SubscribedQualityUpdate) {
+        let vp8 = update.subscribed_codecs.iter().find(|c| c.codec.eq_ignore_ascii_case("vp8"));
+        let Some(vp8) = vp8 else { return };
+        let enabled = |quality: VideoQuality| vp8.qualities.iter().any(|q| q.quality() == quality && q.enabled);
+        let three = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High].map(enabled);
+        let Some(cid) = self.cid_of(&update.track_sid).filter(|_| self.options.dynacast) else { return };
+        let active = if self.simulcast.contains(&cid) { three.to_vec() } else { vec![three.contains(&true)] };
+        self.publisher.act(Act::SetActive(cid, active));
+    }
+
+    fn handle_leave(&self, leave: LeaveRequest) -> Ended {
+        let ended = Ended::Dismissed { reason: leave.reason(), action: leave.action() };
+        self.view.send_modify(|view| view.leave = Some(leave));
+        ended
+    }
+
+    fn handle_event(&self, target: SignalTarget, event: Event) -> Option<Ended> {
+        let primary = if self.is_publisher_primary() { SignalTarget::Publisher } else { SignalTarget::Subscriber };
+        let since = self.begun.elapsed();
+        self.view.send_modify(|view| {
+            if event == Event::Connected && target == primary {
+                view.timing.connected.get_or_insert(since);
+            }
+            note_event(link_view(view, target), event);
+        });
+        None
+    }
+
+    fn is_publisher_primary(&self) -> bool {
+        self.options.mode == Mode::Single || !self.view.borrow().subscriber_primary
+    }
+}
+
+fn link_view(view: &mut View, target: SignalTarget) -> &mut LinkView {
+    if target == SignalTarget::Publisher { &mut view.publisher } else { &mut view.subscriber }
+}
+
+fn note_event(link: &mut LinkView, event: Event) {
+    match event {
+        Event::IceConnected(pair) | Event::PairChanged(pair) => {
+            link.pair = format!("{:?} {}", pair.proto, pair.remote);
+            link.ice_lost = false;
+        }
+        Event::IceLost => link.ice_lost = true,
+        Event::Connected => link.connected = true,
+        Event::Failed(why) => link.failed = Some(why),
+        Event::ChannelOpen(label) => link.channels.push(label),
+    }
+}
+
+/// Responses that only inform.
+fn note(view: &mut View, response: Response) {
+    match response {
+        Response::Update(update) => view.update(update.participants),
+        Response::RoomUpdate(update) => view.room = update.room.unwrap_or_default(),
+        Response::Pong(_) | Response::PongResp(_) => view.pongs += 1,
+        Response::RequestResponse(answer) => note_refusal(view, answer),
+        Response::TrackUnpublished(gone) => view.published.retain(|_, track| track.sid != gone.track_sid),
+        _ => {}
+    }
+}
+
+/// Of tracks; other requests are their sender's to follow.
+fn note_refusal(view: &mut View, answer: RequestResponse) {
+    let is_refusal = !matches!(answer.reason(), Reason::Ok | Reason::Queued);
+    let why = format!("{} {}", answer.reason().as_str_name(), answer.message);
+    if let Some(Request::AddTrack(request)) = answer.request.filter(|_| is_refusal) {
+        view.refused.insert(request.cid, why.trim_end().to_owned());
+    }
+}
+
+/// How often the server is pinged, as it tells its clients (WIRE.md §1.10).
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(5);

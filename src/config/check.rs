@@ -1,0 +1,232 @@
+//! What no single key can get wrong alone: keys that contradict each other, with LiveKit's words where it has some (WIRE.md §7.4).
+
+use super::complaint::Complaint;
+use super::load::{Purpose, Sources};
+use super::model::Config;
+use super::settings::Settings;
+use crate::limits::API_SECRET_BYTES_MIN;
+use std::net::IpAddr;
+
+struct Checks<'a> {
+    config: &'a Config,
+    settings: &'a Settings,
+    complaints: &'a mut Vec<Complaint>,
+}
+
+pub(super) fn apply(
+    sources: &Sources,
+    config: &Config,
+    settings: &Settings,
+    complaints: &mut Vec<Complaint>,
+    notices: &mut Vec<String>,
+) {
+    let mut checks = Checks { config, settings, complaints };
+    if sources.purpose >= Purpose::Keys {
+        checks.keys();
+    }
+    if sources.purpose == Purpose::Serve {
+        checks.webhook();
+        checks.turn_files();
+    }
+    checks.ports();
+    checks.turn();
+    checks.selector();
+    checks.prometheus();
+    checks.networks();
+    checks.logging();
+    notices.extend(short_secrets(config));
+    notices.extend(deprecated(settings));
+}
+
+impl Checks<'_> {
+    fn complain(&mut self, key: &str, what: impl Into<String>) {
+        let complaint = Complaint::new(self.settings.origin(key), key, what);
+        if !self.complaints.contains(&complaint) {
+            self.complaints.push(complaint);
+        }
+    }
+
+    /// Silent when the key file was already complained about: one fault, one line.
+    fn keys(&mut self) {
+        let told = self.complaints.iter().any(|complaint| matches!(complaint.key.as_str(), "keys" | "key_file"));
+        if self.config.keys.is_empty() && !told {
+            self.complain("", "one of key-file or keys must be provided");
+        }
+        let nameless = self.config.keys.iter().any(|(key, secret)| key.is_empty() || secret.is_empty());
+        if nameless {
+            self.complain("keys", "an API key or its secret is empty; every line needs both");
+        }
+    }
+
+    fn webhook(&mut self) {
+        let webhook = &self.config.webhook;
+        if webhook.urls.is_empty() {
+            return;
+        }
+        if webhook.api_key.is_empty() {
+            self.complain("webhook.urls", "api_key is required to use webhooks");
+        } else if !self.config.keys.contains_key(&webhook.api_key) {
+            self.complain("webhook.api_key", "unknown api key in webhook config");
+        }
+    }
+
+    fn ports(&mut self) {
+        let rtc = &self.config.rtc;
+        self.ascending("rtc.port_range_end", rtc.port_range_start, rtc.port_range_end);
+        let turn = &self.config.turn;
+        self.ascending("turn.relay_range_end", turn.relay_range_start, turn.relay_range_end);
+        if self.config.port == 0 {
+            self.complain("port", "must be a port from 1 to 65535");
+        }
+    }
+
+    fn ascending(&mut self, key: &str, start: u16, end: u16) {
+        if end < start {
+            self.complain(key, format!("end port {end} must be greater than start port {start}"));
+        }
+    }
+
+    fn turn(&mut self) {
+        let turn = &self.config.turn;
+        if !turn.enabled {
+            return;
+        }
+        if turn.tls_port == 0 && turn.udp_port == 0 {
+            return self.complain("turn.enabled", "invalid TURN ports");
+        }
+        if turn.tls_port == 0 {
+            return;
+        }
+        if turn.domain.is_empty() {
+            self.complain("turn.tls_port", "TURN domain required");
+        } else if !is_domain(&turn.domain) {
+            self.complain("turn.domain", "TURN domain is not correct");
+        }
+    }
+
+    fn turn_files(&mut self) {
+        let turn = &self.config.turn;
+        if turn.enabled && turn.tls_port != 0 && !turn.external_tls {
+            self.readable("turn.cert_file", &turn.cert_file);
+            self.readable("turn.key_file", &turn.key_file);
+        }
+    }
+
+    fn readable(&mut self, key: &str, path: &str) {
+        if let Err(error) = std::fs::File::open(path) {
+            self.complain(key, format!("TURN tls cert required: {path}: {error}"));
+        }
+    }
+
+    fn selector(&mut self) {
+        let selector = &self.config.node_selector;
+        if !matches!(selector.kind.as_str(), "" | "any" | "random" | "cpuload" | "sysload" | "regionaware") {
+            self.complain("node_selector.kind", "unsupported node selector");
+        }
+        if selector.kind == "regionaware" && self.config.region.is_empty() {
+            self.complain("node_selector.kind", "regionaware needs region");
+        }
+    }
+
+    fn prometheus(&mut self) {
+        let prometheus = &self.config.prometheus;
+        if prometheus.username.is_empty() != prometheus.password.is_empty() {
+            let key = if prometheus.username.is_empty() { "prometheus.password" } else { "prometheus.username" };
+            let what =
+                "prometheus username or password is set but not both, set both or nothing for unauthenticated access";
+            self.complain(key, what);
+        }
+    }
+
+    fn networks(&mut self) {
+        let Config { rtc, turn, .. } = self.config;
+        self.cidrs("rtc.ips.includes", &rtc.ips.includes);
+        self.cidrs("rtc.ips.excludes", &rtc.ips.excludes);
+        if !turn.enabled {
+            return;
+        }
+        self.cidrs("turn.allow_restricted_peer_cidrs", &turn.allow_restricted_peer_cidrs);
+        self.cidrs("turn.deny_peer_cidrs", &turn.deny_peer_cidrs);
+        for address in turn.bind_addresses.iter().filter(|address| address.parse::<IpAddr>().is_err()) {
+            self.complain("turn.bind_addresses", format!("`{address}` is not an IP address"));
+        }
+    }
+
+    fn cidrs(&mut self, key: &str, networks: &[String]) {
+        for network in networks.iter().filter(|network| !is_cidr(network)) {
+            self.complain(key, format!("invalid CIDR `{network}`; write it as 10.0.0.0/8"));
+        }
+    }
+
+    fn logging(&mut self) {
+        let level = &self.config.logging.level;
+        if !is_level(level) {
+            self.complain("logging.level", format!("`{level}` must be one of debug, info, warn, error"));
+        }
+    }
+}
+
+/// zap's names, in either case.
+fn is_level(level: &str) -> bool {
+    let lower = level.to_ascii_lowercase();
+    matches!(lower.as_str(), "debug" | "info" | "warn" | "error" | "dpanic" | "panic" | "fatal")
+}
+
+/// `address/prefix` with a prefix its family has.
+fn is_cidr(text: &str) -> bool {
+    let Some((address, prefix)) = text.split_once('/') else { return false };
+    let bits = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    prefix.parse::<u8>().is_ok_and(|prefix| prefix <= bits)
+}
+
+/// LiveKit's idea of a host name: two labels or more, of letters, digits and hyphens; a last dot is allowed.
+fn is_domain(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    name.contains('.') && name.split('.').all(is_label)
+}
+
+fn short_secrets(config: &Config) -> Vec<String> {
+    let short = config.keys.iter().filter(|(_, secret)| !config.development && secret.len() < API_SECRET_BYTES_MIN);
+    let notice = |key: &String| {
+        format!("keys: secret is too short, should be at least {API_SECRET_BYTES_MIN} characters for security: {key}")
+    };
+    short.map(|(key, _)| notice(key)).collect()
+}
+
+fn deprecated(settings: &Settings) -> Vec<String> {
+    let told = |path: &str| super::keys::find(path).is_some_and(|key| key.doc.starts_with("Deprecated"));
+    let set = settings.iter().filter(|(_, setting)| setting.origin != super::Origin::Default);
+    set.filter(|(path, _)| told(path))
+        .filter_map(|(path, setting)| Some(format!("{}: {path}: {}", setting.origin, super::keys::find(path)?.doc)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_need_their_prefix() {
+        for text in ["10.0.0.0/8", "::/0", "fd00::1/128", "1.2.3.4/32"] {
+            assert!(is_cidr(text), "{text}");
+        }
+        for text in ["10.0.0.0", "10.0.0.0/33", "10.0.0/8", "::/129", "a/8", "/8", "10.0.0.0/-1", ""] {
+            assert!(!is_cidr(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn domains_are_names() {
+        for text in ["turn.example.com", "a-b.example", "t.1.org", "xn--bcher-kva.example", "example.com."] {
+            assert!(is_domain(text), "{text}");
+        }
+        for text in ["localhost", "a..com", "a_b.com", "https://a.com", "a.com:443", ".", ""] {
+            assert!(!is_domain(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Every bound of the program, with its unit in its name and the reason for its value.
+
+use std::time::Duration;
+
+/// Largest UDP payload we read or write, in bytes: the Ethernet MTU and some room for jumbo STUN.
+pub const DATAGRAM_BYTES_MAX: usize = 1600;
+
+/// Commands a shard may have waiting. A room that outruns its shard waits, it never loses a command.
+pub const SHARD_COMMANDS_MAX: usize = 16_384;
+
+/// Events a room may have waiting before the shard keeps them in its own backlog.
+pub const ROOM_EVENTS_MAX: usize = 4_096;
+
+/// Signal messages waiting for one participant's socket; a client that reads slower than this is disconnected.
+pub const SIGNAL_OUT_MAX: usize = 1_024;
+
+/// Requests waiting in one room's mailbox, API calls and signal requests together.
+pub const ROOM_MAILBOX_MAX: usize = 4_096;
+
+/// Packets of video history one encoding keeps for retransmission, `rtc.packet_buffer_size_video`'s default.
+pub const VIDEO_HISTORY_PACKETS: usize = 512;
+
+/// Packets of audio history, as above.
+pub const AUDIO_HISTORY_PACKETS: usize = 256;
+
+/// Tracks announced by AddTrack but not yet seen in an SDP, per participant (WIRE.md §2.7).
+pub const PENDING_TRACKS_MAX: usize = 20;
+
+/// Remote addresses one peer may be heard from at a time; a client that roams leaves old ones behind.
+pub const PEER_ADDRESSES_MAX: usize = 16;
+
+/// Addresses remembered as belonging to a sibling shard; forgetting one costs a look into its next connectivity check.
+pub const ROUTES_FOREIGN_MAX: usize = 65_536;
+
+/// Events kept back for a room that does not keep up, per peer; a peer beyond that is ended.
+pub const PEER_EVENT_BACKLOG_MAX: usize = 8_192;
+
+/// Datagrams and commands taken before the sockets are looked at again.
+pub const SHARD_TURN_MAX: usize = 1_024;
+
+/// TCP connections waiting for their first connectivity check.
+pub const ICE_TCP_PENDING_MAX: usize = 1_024;
+
+/// How long such a connection may take.
+pub const ICE_TCP_FIRST_FRAME_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Packets one transport-cc feedback may speak of; the rest is not read. A sender of 20 000 packets/s that hears nothing
+/// for most of a second needs this many, while a forged datagram of run lengths could name millions.
+pub const TRANSPORT_CC_STATUSES_MAX: usize = 16_384;
+
+/// SSRCs a publisher's connection may show: 20 tracks with three encodings and their retransmissions, with room for
+/// clients that start over under new ones.
+pub const SSRCS_LEARNT_MAX: usize = 512;
+/// Remote candidates kept of one peer. Browsers send under twenty; more is a mistake or an attack.
+pub const ICE_REMOTE_CANDIDATES_MAX: usize = 64;
+
+/// Addresses of one peer we take DTLS and media from at a time; the one heard least recently gives way.
+pub const ICE_PATHS_MAX: usize = 16;
+
+/// Distinct addresses one ICE agent learns from authenticated checks before it is renewed (lite) or refuses more (full).
+pub const ICE_ADDRESSES_MAX: usize = 64;
+
+/// Connectivity checks held until the client's description tells its credentials.
+pub const ICE_HELD_CHECKS_MAX: usize = 8;
+
+/// Time without a check or an authenticated packet until a peer counts as disconnected (WIRE.md §3.8).
+pub const ICE_DISCONNECTED: Duration = Duration::from_secs(10);
+
+/// Time from disconnected until a peer counts as failed (WIRE.md §3.8).
+pub const ICE_FAILED: Duration = Duration::from_secs(5);
+
+/// Longest time between checks of a full agent on a working pair (WIRE.md §3.8).
+pub const ICE_KEEPALIVE: Duration = Duration::from_secs(2);
+
+/// A nomination not repeated for this long no longer competes with another pair's: two missed keepalives and some jitter.
+pub const ICE_NOMINATION: Duration = Duration::from_secs(5);
+
+/// A pair unheard for this long, three times the refresh of its nomination, may no longer carry DTLS or media to us.
+pub const ICE_PATH_IDLE: Duration = Duration::from_secs(30);
+
+/// Longest DTLS handshake (WIRE.md §3.8).
+pub const DTLS_HANDSHAKE: Duration = Duration::from_secs(60);
+
+/// First retransmission of a DTLS flight (WIRE.md §3.8); it doubles.
+pub const DTLS_RETRANSMIT: Duration = Duration::from_millis(100);
+
+/// Retransmissions of one DTLS flight: 100 ms doubled ten times outlasts `DTLS_HANDSHAKE`, which then decides.
+pub const DTLS_RETRIES: usize = 10;
+
+/// Largest DTLS datagram sent: what passes every path that carries IPv6, with room for a relay's header.
+pub const DTLS_DATAGRAM_BYTES: usize = 1200;
+
+/// Largest output of the DTLS engine taken at once: a certificate, or a record.
+pub const DTLS_OUTPUT_BYTES_MAX: usize = 65_536;
+
+/// DTLS datagrams waiting to be sent; SCTP is not asked for more until they are gone.
+pub const DTLS_OUT_MAX: usize = 64;
+
+/// Streams (SSRCs) one peer may send us whose replay state is kept; the one idle longest is forgotten first.
+pub const SRTP_SOURCES_MAX: usize = 512;
+
+/// Streams (SSRCs) sent to one peer over its whole life: their sequence numbers may never be forgotten, keys would repeat
+/// a nonce.
+pub const SRTP_SENDERS_MAX: usize = 65_536;
+
+/// Data channels of one peer. LiveKit clients open three or four.
+pub const DATA_CHANNELS_MAX: usize = 64;
+
+/// Largest data-channel message taken from a peer, in bytes, and the `a=max-message-size` we offer (WIRE.md §3.11).
+pub const DATA_MESSAGE_BYTES_MAX: u32 = 65_535;
+
+/// Bytes one data channel may have waiting before `send` refuses.
+pub const DATA_BUFFERED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Longest label of a data channel, in bytes. LiveKit's have under twenty; the RFC allows 65535.
+pub const DATA_CHANNEL_LABEL_BYTES_MAX: usize = 256;
+
+/// Bytes received on data channels and not yet whole or in order, per peer.
+pub const DATA_RECEIVE_BYTES_MAX: u32 = 1024 * 1024;
+
+/// Associations one peer may try to start: it needs one, and one more when both sides begin at once.
+pub const SCTP_ASSOCIATIONS_MAX: usize = 8;
+/// Stretches of numbers a leg remembers to place late packets. A stretch ends at each dropped picture, so at 30 pictures
+/// a second of which half are dropped this is four seconds: longer than any retransmission is useful.
+pub const NUMBER_RUNS_MAX: usize = 64;
+
+/// Packets of one stream that may be asked for at a time, and how often each (WIRE.md §4.3). More than that is an outage
+/// a key frame mends better.
+pub const NACK_OUTSTANDING_MAX: usize = 100;
+pub const NACK_TRIES_MAX: u8 = 5;
+
+/// How often one packet is sent again to one subscriber (WIRE.md §4.3).
+pub const RESENDS_MAX: u8 = 3;
+
+/// Average packet sizes the history reserves room for, in bytes. Larger packets shorten it, they do not grow it.
+pub const VIDEO_PACKET_BYTES: usize = 1_250;
+pub const AUDIO_PACKET_BYTES: usize = 256;
+
+/// A sequence number this far ahead is a new series, not a gap (RFC 3550 appendix A.1, MAX_DROPOUT).
+pub const SEQUENCE_JUMP_MAX: u64 = 3_000;
+
+/// Arrivals held for one transport-cc feedback. Feedback is due after a hundred; the rest is what one batch of datagrams
+/// may bring before the next poll.
+pub const TRANSPORT_CC_HELD_MAX: usize = 512;
+/// ICE candidates of a client kept until its description is known; browsers with many interfaces send some twenty.
+pub const CANDIDATES_MAX: usize = 64;
+
+/// AddTrack requests waiting for the same client track id (WIRE.md §2.7).
+pub const QUEUED_TRACKS_MAX: usize = 3;
+
+/// Subscriptions, settings and the like one participant may name; 20 tracks of 500 people.
+pub const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+/// Media sections of one client parked until it announces their tracks.
+pub const PARKED_SECTIONS_MAX: usize = 64;
+
+/// Identities per room whose way around blocked UDP is remembered.
+pub const FALLBACKS_MAX: usize = 10_000;
+/// Bytes of a session description. A browser's section takes 1 to 3 KB, so this is room for several hundred tracks.
+pub const SDP_BYTES_MAX: usize = 1024 * 1024;
+
+/// Sections of a session description, in those read and those written. 1024 is far above what a browser copes with.
+pub const SDP_SECTIONS_MAX: usize = 1_024;
+
+/// Entries of one sort in a section (payload types, extensions, ssrc lines, rids, candidates): browsers list under 60.
+pub const SDP_SECTION_ITEMS_MAX: usize = 128;
+
+/// Simulcast encodings of one section: LiveKit has three spatial layers.
+pub const ENCODINGS_MAX: usize = 3;
+/// A join request in a connect URL, plain or inflated (WIRE.md §1.7). Also what a gzip bomb is cut off at.
+pub const JOIN_REQUEST_BYTES_MAX: usize = 1 << 20;
+
+/// A signal message where `limit.signal_message_size_limit` is 0: "no limit" must not mean all memory.
+pub const SIGNAL_FRAME_BYTES_CEILING: usize = 64 << 20;
+
+/// An API body where `limit.max_api_request_body_size` is 0, for the same reason.
+pub const API_BODY_BYTES_CEILING: usize = 64 << 20;
+
+/// Pongs waiting for one participant's socket; a client that pings faster than it reads waits.
+pub const SIGNAL_PONGS_MAX: usize = 16;
+
+/// What a WebSocket keeps to read and write with, in bytes: signal messages are a few hundred bytes, an SDP some thousand,
+/// and the library's own 128 KiB would be most of an idle peer's memory.
+pub const SIGNAL_BUFFER_BYTES: usize = 4096;
+
+/// Bytes of a configuration file, key file or secret file. A full configuration is under 100 KiB; more is a wrong path.
+pub const CONFIG_BYTES_MAX: u64 = 4 << 20;
+
+/// Values in one YAML document, aliases counted each time they are used, so that a few lines cannot ask for all memory.
+pub const CONFIG_NODES_MAX: usize = 200_000;
+
+/// Bytes an API secret should have (WIRE.md §7.4); a shorter one is only warned about.
+pub const API_SECRET_BYTES_MIN: usize = 32;
+
+/// HTTP connections at once on the main port, open WebSockets not counted: those belong to their rooms. Enough for every
+/// client of a full node to come back in the same second.
+pub const HTTP_CONNECTIONS_MAX: usize = 16_384;
+
+/// Request line and headers of one HTTP request: Go's default, which clients' join requests were sized against.
+pub const HTTP_HEAD_BYTES_MAX: usize = 1 << 20;
+/// Codecs one track may announce: every video codec there is, once.
+pub const TRACK_CODECS_MAX: usize = 8;
+
+/// Participants of which a receiver's last seen version is remembered, as in LiveKit.
+pub const UPDATE_FILTER_SIDS_MAX: usize = 128;
+
+/// One message on a data channel; LiveKit's own limit is 64 KiB, and SCTP associations may allow a little more.
+pub const DATA_PACKET_BYTES_MAX: usize = 256 * 1024;
+
+/// Nonces of user packets a room remembers, as in LiveKit.
+pub const DATA_NONCES_MAX: usize = 100;
+
+/// Reliable data packets kept for joiners, per room, as in LiveKit.
+pub const REPLAY_PACKETS_MAX: usize = 100_000;
+
+/// The same in bytes: two seconds of 32 Mbit/s.
+pub const REPLAY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Unnumbered reliable data held for one joining participant, in bytes, as in LiveKit.
+pub const REPLAY_HELD_BYTES_MAX: usize = 100_000;
+
+/// Calls of the server's own waiting in one room.
+pub const RPCS_PENDING_MAX: usize = 1_024;
+
+/// Payload of a call: 15 KiB, so that a packet fits one SCTP message everywhere (WIRE.md §4.14).
+pub const RPC_PAYLOAD_BYTES_MAX: usize = 15_360;
+
+/// Data tracks one participant may publish.
+pub const DATA_TRACKS_MAX: usize = 1_024;
+
+/// Name of a data track or schema, in bytes (WIRE.md §2.13).
+pub const DATA_TRACK_NAME_BYTES_MAX: usize = 256;
+
+/// Data tracks one participant may want; far fewer than its 65535 handles.
+pub const DATA_SUBSCRIPTIONS_MAX: usize = 16_384;
+
+/// Data blobs of one participant together, in bytes, where `limit.max_data_blobs_size` sets no limit.
+pub const DATA_BLOBS_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+const _: () = assert!(DATA_SUBSCRIPTIONS_MAX < u16::MAX as usize);
+
+/// SCTP streams one peer may have at a time: its channels and ours, and as many again that are being closed.
+pub const SCTP_STREAMS_MAX: usize = 4 * DATA_CHANNELS_MAX;
+
+/// Shards of one node: a letter of each ICE user name fragment names the shard.
+pub const SHARDS_MAX: usize = 26;
+/// Missing packet numbers one received track remembers: more than any server keeps for retransmission.
+pub const CLIENT_MISSING_MAX: usize = 1_024;
+
+/// Packets of one sent encoding a client keeps for retransmission: half a second of 2.5 Mbit/s.
+pub const CLIENT_HISTORY_PACKETS: usize = 128;
+
+/// Things a driver thread may have waiting; who asks for more waits.
+pub const CLIENT_COMMANDS_MAX: usize = 16_384;
+
+/// Happenings of one transport its participant may have waiting. There are few in its life; one that is this far behind
+/// is stuck and loses its transport.
+pub const CLIENT_EVENTS_MAX: usize = 256;
+
+/// Data messages waiting for whoever holds a participant; more are dropped and counted.
+pub const CLIENT_MESSAGES_MAX: usize = 1_024;
+
+/// Body of an API answer or of a refused upgrade.
+pub const CLIENT_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Packets sent to one subscriber that feedback may still speak of. The ring begins small and grows with what is in
+/// flight: 8192 are one second of 80 Mbit/s.
+pub const SENT_PACKETS_MIN: usize = 256;
+pub const SENT_PACKETS_MAX: usize = 8_192;

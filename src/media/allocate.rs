@@ -1,0 +1,271 @@
+//! Shares the estimate of a connection out to its video tracks (WIRE.md §4.8): who may forward which layers. Audio is not
+//! its business: what audio takes is gone from the room before.
+//!
+//! Pure; called by the shard each 100 ms while a connection is limited. Every track first gets its lowest layer, then
+//! those of higher priority are raised first, equals together. Going down happens at once, going up only with head-room,
+//! some time after the last change, and ever later where it failed before.
+
+use super::bitrate::Bitrate;
+use smallvec::SmallVec;
+use std::time::{Duration, Instant};
+
+/// What is kept free above the cost of a layer that is to be added.
+const HEADROOM: f64 = 1.10;
+/// A layer that is held may cost a little more than there is: layers vary by the second.
+const TOLERANCE: f64 = 0.90;
+/// What is lowered goes below what fits, so that the queue drains and one step is enough.
+const DRAIN: f64 = 0.4;
+/// What a probe must prove before everything wanted is given.
+const GOAL: f64 = 1.15;
+/// Quiet before an upgrade, after one and after a downgrade.
+const SETTLE_UP: Duration = Duration::from_millis(1_000);
+const SETTLE_DOWN: Duration = Duration::from_millis(2_000);
+/// An upgrade taken back within this time has failed…
+const TRIAL: Duration = Duration::from_secs(5);
+/// …and is not repeated for this long, doubled each time.
+const PENALTY_MIN: Duration = Duration::from_secs(5);
+const PENALTY_MAX: Duration = Duration::from_secs(60);
+/// Unless there is so much more than what failed.
+const PLENTY: f64 = 1.4;
+/// Close to what failed is what failed.
+const ALIKE: f64 = 0.9;
+
+/// The highest layers a leg may forward for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LegAllowance {
+    pub spatial: u8,
+    pub temporal: u8,
+    /// There is no room even for the lowest.
+    pub paused: bool,
+}
+
+/// Layers a track can be forwarded in, and what that costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    pub spatial: u8,
+    pub temporal: u8,
+    pub rate: Bitrate,
+}
+
+/// A track's rungs from the cheapest to what is wanted of it; empty while none of its layers flows.
+pub type Ladder = SmallVec<[Rung; 12]>;
+
+/// One leg that wants a share.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// 1..=255, the highest first.
+    pub priority: u8,
+    pub ladder: Ladder,
+    /// What it was given last; `None` was no limit.
+    pub held: Option<LegAllowance>,
+}
+
+/// The shares, in the order of the requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allocation {
+    /// `None` is no limit.
+    pub shares: SmallVec<[Option<LegAllowance>; 8]>,
+    /// What the connection would have to take for all that is wanted; `None` if all have it.
+    pub goal: Option<Bitrate>,
+}
+
+/// The memory of one connection's shares.
+#[derive(Clone, Copy, Debug)]
+pub struct Allocator {
+    allow_pause: bool,
+    raised: Option<Instant>,
+    lowered: Option<Instant>,
+    /// Cost of the upgrade on trial.
+    trial: Option<Bitrate>,
+    failed: Option<Failed>,
+    penalty: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    cost: Bitrate,
+    until: Instant,
+}
+
+/// A request being worked on: the rung reached, `None` is paused.
+struct Claim<'a> {
+    request: &'a Request,
+    held: Option<usize>,
+    level: Option<usize>,
+}
+
+impl Claim<'_> {
+    fn new(request: &Request) -> Claim<'_> {
+        Claim { request, held: held_level(request), level: None }
+    }
+
+    fn rung(&self, level: Option<usize>) -> Option<&Rung> {
+        self.request.ladder.get(level?)
+    }
+
+    fn next(&self) -> Option<usize> {
+        let next = self.level.map_or(0, |level| level + 1);
+        (next < self.request.ladder.len()).then_some(next)
+    }
+
+    /// Whether a level is more than the leg has now.
+    fn is_upgrade(&self, level: usize) -> bool {
+        self.held.is_none_or(|held| level > held)
+    }
+
+    fn cost(&self) -> Bitrate {
+        self.rung(self.level).map_or(Bitrate::ZERO, |rung| rung.rate)
+    }
+
+    /// What a level takes of the room.
+    fn weight(&self, level: Option<usize>) -> Bitrate {
+        let Some((level, rung)) = level.zip(self.rung(level)) else { return Bitrate::ZERO };
+        rung.rate.scaled(if self.is_upgrade(level) { HEADROOM } else { TOLERANCE })
+    }
+
+    fn share(&self) -> LegAllowance {
+        match self.rung(self.level) {
+            Some(rung) => LegAllowance { spatial: rung.spatial, temporal: rung.temporal, paused: false },
+            // Nothing is known of what it costs: the least.
+            None if self.request.ladder.is_empty() => LegAllowance { spatial: 0, temporal: 3, paused: false },
+            None => LegAllowance { spatial: 0, temporal: 0, paused: true },
+        }
+    }
+}
+
+fn held_level(request: &Request) -> Option<usize> {
+    let last = request.ladder.len().checked_sub(1)?;
+    let Some(held) = request.held else { return Some(last) };
+    let reached = |rung: &Rung| (rung.spatial, rung.temporal) <= (held.spatial, held.temporal);
+    if held.paused { None } else { Some(request.ladder.iter().rposition(reached).unwrap_or(0)) }
+}
+
+impl Allocator {
+    pub fn new(allow_pause: bool) -> Allocator {
+        Allocator { allow_pause, raised: None, lowered: None, trial: None, failed: None, penalty: PENALTY_MIN }
+    }
+
+    /// Decides what each leg gets of `room`.
+    ///
+    /// # Cost
+    /// No allocation for up to eight legs; steps in the number of legs times their rungs.
+    pub fn plan(&mut self, now: Instant, room: Bitrate, requests: &[Request]) -> Allocation {
+        if room.is_unlimited() {
+            *self = Allocator::new(self.allow_pause);
+            return Allocation { shares: requests.iter().map(|_| None).collect(), goal: None };
+        }
+        let mut claims: SmallVec<[Claim<'_>; 8]> = requests.iter().map(Claim::new).collect();
+        let may_rise = self.may_rise(now);
+        self.give(room, Bitrate::ZERO, may_rise, &mut claims);
+        if may_rise && self.has_failed(now, room, &claims) {
+            self.give(room, Bitrate::ZERO, false, &mut claims);
+        }
+        if claims.iter().any(|claim| claim.level < claim.held) {
+            self.give(room, room.scaled(1.0 - DRAIN), false, &mut claims);
+        }
+        self.note(now, &claims);
+        Allocation { shares: claims.iter().map(|claim| Some(claim.share())).collect(), goal: self.goal(now, &claims) }
+    }
+
+    /// What everything wanted takes, if not all is given; where that failed, so much that it would be tried again.
+    fn goal(&self, now: Instant, claims: &[Claim<'_>]) -> Option<Bitrate> {
+        let plenty =
+            self.failed.filter(|failed| now < failed.until).map(|failed| failed.cost.scaled(PLENTY * HEADROOM));
+        goal(claims).map(|goal| goal.max(plenty.unwrap_or_default()))
+    }
+
+    fn may_rise(&self, now: Instant) -> bool {
+        let quiet = |at: Option<Instant>, time| at.is_none_or(|at| now >= at + time);
+        quiet(self.raised, SETTLE_UP) && quiet(self.lowered, SETTLE_DOWN)
+    }
+
+    /// Gives out the room, `spare` only to lowest layers.
+    fn give(&self, room: Bitrate, spare: Bitrate, may_rise: bool, claims: &mut [Claim<'_>]) {
+        claims.iter_mut().for_each(|claim| claim.level = None);
+        let mut order: SmallVec<[usize; 8]> = (0..claims.len()).collect();
+        order.sort_by_key(|index| std::cmp::Reverse(claims[*index].request.priority));
+        let mut left = room;
+        for index in &order {
+            self.give_least(&mut left, may_rise, &mut claims[*index]);
+        }
+        left = left.minus(spare);
+        let mut from = 0;
+        while let Some(first) = order.get(from) {
+            let priority = claims[*first].request.priority;
+            let equals = order[from..].iter().take_while(|i| claims[**i].request.priority == priority).count();
+            raise(&mut left, may_rise, claims, &order[from..from + equals]);
+            from += equals;
+        }
+    }
+
+    fn give_least(&self, left: &mut Bitrate, may_rise: bool, claim: &mut Claim<'_>) {
+        let Some(least) = claim.next() else { return };
+        let weight = claim.weight(Some(least));
+        let resumes = claim.held.is_none();
+        let fits = weight <= *left && (may_rise || !resumes);
+        if fits || !self.allow_pause {
+            claim.level = Some(least);
+            *left = left.minus(weight);
+        }
+    }
+
+    /// Whether these claims would repeat an upgrade that failed.
+    fn has_failed(&self, now: Instant, room: Bitrate, claims: &[Claim<'_>]) -> bool {
+        let Some(failed) = self.failed.filter(|failed| now < failed.until) else { return false };
+        let rises = claims.iter().any(|claim| claim.level > claim.held);
+        rises && total(claims) >= failed.cost.scaled(ALIKE) && room < failed.cost.scaled(PLENTY)
+    }
+
+    /// Remembers what went up or down.
+    fn note(&mut self, now: Instant, claims: &[Claim<'_>]) {
+        let on_trial = self.raised.is_some_and(|at| now < at + TRIAL);
+        if claims.iter().any(|claim| claim.level < claim.held) {
+            self.lowered = Some(now);
+            if let Some(cost) = self.trial.take().filter(|_| on_trial) {
+                self.failed = Some(Failed { cost, until: now + self.penalty });
+                self.penalty = (self.penalty * 2).min(PENALTY_MAX);
+            }
+        } else if claims.iter().any(|claim| claim.level > claim.held) {
+            self.raised = Some(now);
+            self.trial = Some(total(claims));
+        } else if !on_trial && self.trial.take().is_some() {
+            self.penalty = PENALTY_MIN;
+        }
+    }
+}
+
+/// Raises claims of equal priority rung by rung, always the lowest that can be raised.
+fn raise(left: &mut Bitrate, may_rise: bool, claims: &mut [Claim<'_>], equals: &[usize]) {
+    loop {
+        let extra = |claim: &Claim<'_>, next| claim.weight(Some(next)).minus(claim.weight(claim.level));
+        let fitting = |index: &&usize| {
+            let claim = &claims[**index];
+            let next = claim.next().filter(|next| claim.level.is_some() && (may_rise || !claim.is_upgrade(*next)));
+            next.is_some_and(|next| extra(claim, next) <= *left)
+        };
+        let height = |index: &&usize| {
+            let claim = &claims[**index];
+            claim.rung(claim.level).map(|rung| (rung.spatial, rung.temporal))
+        };
+        let Some(&lowest) = equals.iter().filter(fitting).min_by_key(height) else { return };
+        let claim = &mut claims[lowest];
+        let Some(next) = claim.next() else { return };
+        *left = left.minus(extra(claim, next));
+        claim.level = Some(next);
+    }
+}
+
+fn total(claims: &[Claim<'_>]) -> Bitrate {
+    claims.iter().fold(Bitrate::ZERO, |sum, claim| sum.plus(claim.cost()))
+}
+
+/// What everything wanted takes and a little more, if not all is given.
+fn goal(claims: &[Claim<'_>]) -> Option<Bitrate> {
+    let wanted = claims.iter().filter_map(|claim| claim.request.ladder.last());
+    let sum = wanted.fold(Bitrate::ZERO, |sum, rung| sum.plus(rung.rate));
+    let lacking = claims.iter().any(|claim| claim.next().is_some());
+    lacking.then(|| sum.scaled(GOAL))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! How much a subscriber's connection can take, seen from the sender: Google congestion control
+//! (draft-ietf-rmcat-gcc-02) on transport-wide feedback, or the receiver's own estimate where that is all there is.
+//!
+//! One for each connection, owned by the shard, which tells it every numbered packet it sends and every report that comes
+//! back. Knows no tracks; what the estimate is spent on is `allocate`'s. Without any report nothing is limited.
+
+mod aimd;
+mod arrival;
+mod loss;
+mod probe;
+mod rate_window;
+mod remote;
+mod sent;
+mod trend;
+
+pub use probe::ProbeCluster;
+pub use sent::Purpose;
+
+use super::bitrate::Bitrate;
+use crate::wire::rtcp::{PacketStatus, TransportCc};
+use aimd::{Acknowledged, RateControl};
+use arrival::{Bursts, ReferenceClock, TICK_US};
+use loss::LossControl;
+use probe::{Found, Prober};
+use rate_window::RateWindow;
+use remote::RemoteEstimate;
+use sent::{Fate, SentPacket, SentPackets};
+use std::time::{Duration, Instant};
+use trend::{DelayTrend, Usage};
+
+/// Rates that arrive: while a queue grows it passes its link's rate at every moment, otherwise frames make it uneven.
+const SHORT_US: i64 = 150_000;
+const LONG_US: i64 = 500_000;
+/// Feedback this old no longer counts: the receiver's own estimate may.
+const FEEDBACK_STALE: Duration = Duration::from_secs(5);
+/// Feedback comes each 50 to 100 ms: none for so long, though packets were sent, means that none get through.
+const SILENCE: Duration = Duration::from_secs(1);
+const RTT_START: Duration = Duration::from_millis(100);
+const RTT_WEIGHT: f64 = 0.2;
+const RTT_MAX: Duration = Duration::from_secs(2);
+/// The least round trip is forgotten a little with each feedback: paths change.
+const RTT_FORGET: Duration = Duration::from_micros(200);
+/// This much above it is a queue.
+const QUEUED: Duration = Duration::from_millis(60);
+
+/// The bandwidth of one connection.
+#[derive(Debug)]
+pub struct Bandwidth {
+    epoch: Instant,
+    sent: SentPackets,
+    sending: RateWindow,
+    arriving: RateWindow,
+    clock: ReferenceClock,
+    bursts: Bursts,
+    trend: DelayTrend,
+    delay: RateControl,
+    loss: LossControl,
+    probes: Prober,
+    remote: RemoteEstimate,
+    rtt: Duration,
+    /// Of the path alone, as far as seen lately.
+    rtt_least: Duration,
+    feedback_at: Option<Instant>,
+    /// The first packet sent since feedback last came.
+    unanswered_since: Option<Instant>,
+    /// The last packet heard of was part of a probe or key frame, or waited behind one.
+    in_wake: bool,
+}
+
+impl Bandwidth {
+    pub fn new(now: Instant) -> Bandwidth {
+        Bandwidth {
+            epoch: now,
+            sent: SentPackets::default(),
+            sending: RateWindow::default(),
+            arriving: RateWindow::default(),
+            clock: ReferenceClock::default(),
+            bursts: Bursts::default(),
+            trend: DelayTrend::default(),
+            delay: RateControl::default(),
+            loss: LossControl::default(),
+            probes: Prober::default(),
+            remote: RemoteEstimate::default(),
+            rtt: RTT_START,
+            rtt_least: RTT_MAX,
+            feedback_at: None,
+            unanswered_since: None,
+            in_wake: false,
+        }
+    }
+
+    fn us(&self, now: Instant) -> i64 {
+        now.saturating_duration_since(self.epoch).as_micros() as i64
+    }
+
+    /// Notes a packet sent under a transport-wide sequence number.
+    ///
+    /// # Cost
+    /// No allocation but when the packets in flight are more than ever before.
+    pub fn note_sent(&mut self, now: Instant, sequence: u16, bytes: usize) {
+        let purpose = self.note_unnumbered(now, bytes);
+        self.unanswered_since.get_or_insert(now);
+        self.sent.note(sequence, self.us(now), bytes, purpose);
+    }
+
+    /// Notes a packet sent without such a number, of a kind the receiver's own estimate counts.
+    /// Answers what it counts as.
+    pub fn note_unnumbered(&mut self, now: Instant, bytes: usize) -> Purpose {
+        let now_us = self.us(now);
+        self.sending.add(now_us, bytes);
+        self.probes.note_sent(now_us, bytes)
+    }
+
+    /// A key frame goes out, many times as large as other frames: the queue it makes says nothing of the media.
+    pub fn note_burst(&mut self, now: Instant) {
+        let now_us = self.us(now);
+        self.probes.note_burst(now_us);
+    }
+
+    /// Takes in what became of numbered packets.
+    ///
+    /// # Cost
+    /// No allocation; a look-up for each packet named.
+    pub fn handle_feedback(&mut self, now: Instant, feedback: &TransportCc<'_>) {
+        let mut arrived_us = self.clock.unwrap_us(feedback.header.reference_time);
+        let mut newest_us = None;
+        for status in feedback.statuses() {
+            arrived_us += i64::from(status.delta.unwrap_or(0)) * TICK_US;
+            newest_us = newest_us.max(self.note_status(&status, arrived_us));
+        }
+        let Some(newest_us) = newest_us else { return };
+        (self.feedback_at, self.unanswered_since) = (Some(now), None);
+        self.note_round_trip(now, newest_us);
+        self.settle(now, newest_us);
+    }
+
+    /// Notes one packet's fate and answers when it was sent, if it is known and arrived.
+    fn note_status(&mut self, status: &PacketStatus, arrived_us: i64) -> Option<i64> {
+        let packet = self.sent.find(status.sequence)?;
+        let before = packet.fate;
+        packet.fate = if status.delta.is_some() || before == Fate::Arrived { Fate::Arrived } else { Fate::Lost };
+        let packet = *packet;
+        self.note_fate(&packet, before);
+        if packet.fate == Fate::Lost || before == Fate::Arrived {
+            return None;
+        }
+        self.note_arrived(&packet, arrived_us);
+        Some(packet.at_us)
+    }
+
+    fn note_fate(&mut self, packet: &SentPacket, before: Fate) {
+        if matches!(packet.purpose, Purpose::Probe | Purpose::Wake) {
+            return;
+        }
+        let sent = self.epoch + Duration::from_micros(packet.at_us.max(0) as u64);
+        match (before, packet.fate) {
+            (Fate::Flying, Fate::Lost) => self.loss.note_lost(sent),
+            (Fate::Flying, Fate::Arrived) => self.loss.note_arrived(sent),
+            (Fate::Lost, Fate::Arrived) => self.loss.note_late(sent),
+            _ => {}
+        }
+    }
+
+    fn note_arrived(&mut self, packet: &SentPacket, arrived_us: i64) {
+        let bytes = usize::from(packet.bytes);
+        self.probes.note_arrived(packet.at_us, arrived_us, bytes);
+        // Padding proves nothing of what the media uses.
+        if packet.purpose != Purpose::Probe {
+            self.arriving.add(arrived_us, bytes);
+        }
+        if packet.purpose == Purpose::Media {
+            self.note_delay(packet.at_us, arrived_us);
+        }
+        self.in_wake = packet.purpose != Purpose::Media;
+    }
+
+    fn note_delay(&mut self, sent_us: i64, arrived_us: i64) {
+        if self.in_wake {
+            // The queue a probe or a key frame left says nothing of the media.
+            self.bursts.restart();
+        }
+        if let Some(variation) = self.bursts.observe(sent_us, arrived_us) {
+            self.trend.observe(&variation);
+        }
+    }
+
+    fn note_round_trip(&mut self, now: Instant, sent_us: i64) {
+        let measured = Duration::from_micros((self.us(now) - sent_us).max(0) as u64);
+        self.rtt = self.rtt.mul_f64(1.0 - RTT_WEIGHT) + measured.mul_f64(RTT_WEIGHT);
+        self.delay.set_rtt(self.rtt);
+        self.rtt_least = (self.rtt_least + RTT_FORGET).min(measured);
+    }
+
+    /// Packets take much longer than the path needs.
+    fn is_queued(&self) -> bool {
+        self.rtt > self.rtt_least + QUEUED
+    }
+
+    fn settle(&mut self, now: Instant, newest_us: i64) {
+        if let Some(Found::Passes(bps)) = self.probes.poll_found(now, newest_us) {
+            self.delay.raise(bps);
+            self.loss.raise(bps);
+        }
+        let rates = self.arriving.latest(SHORT_US).zip(self.arriving.latest(LONG_US));
+        let acknowledged = rates.map(|(now, lately)| Acknowledged { now, lately, used: self.loss.sent(lately) });
+        let mut reduced = self.delay.update(now, self.trend.poll_usage(), acknowledged);
+        if let Some(acknowledged) = acknowledged {
+            reduced |= self.loss.update(now, self.is_queued(), acknowledged.lately);
+        }
+        if reduced {
+            self.probes.postpone(now);
+        }
+    }
+
+    /// Takes in the receiver's own estimate; ignored while numbered packets are reported on.
+    pub fn handle_remb(&mut self, now: Instant, estimate: Bitrate) {
+        if self.has_feedback(now) {
+            return;
+        }
+        let sending = self.sending.at(self.us(now), LONG_US).map_or(Bitrate::ZERO, Bitrate::from_f64);
+        if self.remote.handle(estimate, sending) {
+            self.probes.postpone(now);
+        }
+        self.probes.handle_remote(now, estimate);
+    }
+
+    /// Takes in the share of packets, 0..=1, a receiver report says were lost; ignored as above.
+    pub fn handle_loss(&mut self, now: Instant, fraction: f64, rtt: Duration) {
+        if self.has_feedback(now) || !self.remote.is_known() {
+            return;
+        }
+        let Some(sending) = self.sending.at(self.us(now), LONG_US) else { return };
+        let packets = sending / 8.0 / 1_200.0;
+        let queued = rtt > 2 * QUEUED;
+        if self.loss.judge(now, queued, fraction, packets, sending * (1.0 - fraction)) {
+            self.probes.postpone(now);
+        }
+    }
+
+    fn has_feedback(&self, now: Instant) -> bool {
+        self.feedback_at.is_some_and(|at| now < at + FEEDBACK_STALE)
+    }
+
+    /// Feedback that stays out means that nothing gets through.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let silent = self.unanswered_since.is_some_and(|since| now >= since + SILENCE + 2 * self.rtt);
+        if silent && self.has_feedback(now) {
+            self.unanswered_since = Some(now);
+            let rate = self.estimate().as_f64().min(self.arriving.latest(LONG_US).unwrap_or_default());
+            self.delay.limit(now, rate / 2.0);
+            self.probes.postpone(now);
+        }
+    }
+
+    /// What the connection can take, [`Bitrate::UNLIMITED`] until something told otherwise.
+    pub fn estimate(&self) -> Bitrate {
+        let by_loss = self.loss.bound().map_or(Bitrate::UNLIMITED, Bitrate::from_f64);
+        self.delay.rate().min(by_loss).min(self.remote.limit())
+    }
+
+    /// Whether the connection is known to be narrower than what was sent.
+    pub fn is_limited(&self) -> bool {
+        !self.estimate().is_unlimited()
+    }
+
+    /// True while a queue grows: no time to ask for more.
+    pub fn is_overused(&self) -> bool {
+        self.trend.usage() == Usage::Over
+    }
+
+    /// How long an effect takes to be heard of.
+    pub fn rtt(&self) -> Duration {
+        self.rtt
+    }
+
+    /// What the subscriber's tracks could use if there were more; `None` if they have all they want.
+    pub fn set_goal(&mut self, goal: Option<Bitrate>) {
+        self.probes.set_goal(goal);
+    }
+
+    /// A probe to begin now: until it ends, fill up with padding what the media leaves of its rate.
+    pub fn poll_probe(&mut self, now: Instant) -> Option<ProbeCluster> {
+        let now_us = self.us(now);
+        self.probes.poll_found(now, i64::MIN);
+        if self.is_overused() || !self.is_limited() {
+            return None;
+        }
+        let sustained = !self.has_feedback(now) && self.remote.is_known();
+        self.probes.poll(now, now_us, self.estimate(), sustained)
+    }
+
+    /// When to call [`Bandwidth::poll_probe`] and [`Bandwidth::handle_timeout`] next.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.probes.deadline().filter(|_| self.is_limited())
+    }
+}
+
+#[cfg(test)]
+mod tests;

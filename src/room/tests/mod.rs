@@ -1,0 +1,9 @@
+//! Rooms driven by clients that are only signalling, against a shard that is only a command queue.
+
+mod directory;
+mod disorder;
+mod joining;
+mod leaving;
+mod media;
+mod operations;
+mod world;

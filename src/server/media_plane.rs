@@ -1,0 +1,138 @@
+//! From the configuration to running shards: which addresses, which ports, how many threads. Called by `assemble`.
+
+use crate::config::{Config, Filter};
+use crate::net::addr::{AddressPolicy, Network, local_addresses};
+use crate::room::clock::unix_ms;
+use crate::shard::{
+    self, AudioLevelConfig, CongestionConfig, LocalAddress, MediaConfig, Running, ShardsConfig, StartError,
+};
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+#[derive(Debug, thiserror::Error)]
+pub enum MediaPlaneError {
+    #[error("local addresses cannot be listed: {0}")]
+    Interfaces(std::io::Error),
+    #[error("rtc.ips: {0:?} is no network; write it like 10.0.0.0/8")]
+    Network(String),
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Starts the shards. `external` are public addresses found by STUN, if the configuration asks for them.
+pub fn start(config: &Config, external: &[IpAddr]) -> Result<Running, MediaPlaneError> {
+    let bases = local_addresses(&policy(config)?).map_err(MediaPlaneError::Interfaces)?;
+    let config = ShardsConfig {
+        shards: shard_count(config),
+        udp_ports: udp_ports(config),
+        udp: !config.rtc.force_tcp,
+        tcp_port: (config.rtc.tcp_port != 0).then_some(config.rtc.tcp_port),
+        addresses: advertise(config, &bases, external),
+        media: media_config(config),
+    };
+    let unix = Duration::from_millis(u64::try_from(unix_ms()).unwrap_or_default());
+    Ok(shard::start(config, monotonic, unix)?)
+}
+
+/// The process's one monotonic clock for media.
+#[allow(clippy::disallowed_methods)] // The shards are told this clock; nothing below reads another.
+fn monotonic() -> Instant {
+    Instant::now()
+}
+
+fn shard_count(config: &Config) -> usize {
+    match config.lkops.shards {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        wanted => wanted as usize,
+    }
+}
+
+fn udp_ports(config: &Config) -> RangeInclusive<u16> {
+    match config.rtc.udp_port {
+        Some((first, last)) => first..=last,
+        None => config.rtc.port_range_start..=config.rtc.port_range_end,
+    }
+}
+
+fn policy(config: &Config) -> Result<AddressPolicy, MediaPlaneError> {
+    Ok(AddressPolicy {
+        interfaces_include: config.rtc.interfaces.includes.clone(),
+        interfaces_exclude: config.rtc.interfaces.excludes.clone(),
+        networks_include: networks(&config.rtc.ips, |f| &f.includes)?,
+        networks_exclude: networks(&config.rtc.ips, |f| &f.excludes)?,
+        loopback: config.rtc.enable_loopback_candidate,
+    })
+}
+
+fn networks(filter: &Filter, list: fn(&Filter) -> &Vec<String>) -> Result<Vec<Network>, MediaPlaneError> {
+    let parse = |text: &String| Network::parse(text).ok_or_else(|| MediaPlaneError::Network(text.clone()));
+    list(filter).iter().map(parse).collect()
+}
+
+/// What clients are told for each base: the configured or discovered public address of its family, else itself
+/// (WIRE.md §3.10). `advertise_internal_ip` keeps both.
+fn advertise(config: &Config, bases: &[IpAddr], external: &[IpAddr]) -> Vec<LocalAddress> {
+    let public = |base: &IpAddr| match base {
+        IpAddr::V4(_) => config.rtc.node_ip.v4.map(IpAddr::V4).or(external.iter().copied().find(IpAddr::is_ipv4)),
+        IpAddr::V6(_) => config.rtc.node_ip.v6.map(IpAddr::V6).or(external.iter().copied().find(IpAddr::is_ipv6)),
+    };
+    let keep_internal = config.rtc.advertise_internal_ip && !config.rtc.external_ip_only;
+    let mut addresses = Vec::new();
+    for base in bases {
+        let public = public(base);
+        addresses.extend(public.map(|advertised| LocalAddress { base: *base, advertised }));
+        if public.is_none() || keep_internal {
+            addresses.push(LocalAddress { base: *base, advertised: *base });
+        }
+    }
+    addresses
+}
+
+fn media_config(config: &Config) -> MediaConfig {
+    let throttle = config.rtc.pli_throttle;
+    MediaConfig {
+        video_history_packets: config.rtc.packet_buffer_size_video,
+        audio_history_packets: config.rtc.packet_buffer_size_audio,
+        pli_throttle: [throttle.low_quality, throttle.mid_quality, throttle.high_quality],
+        audio: AudioLevelConfig {
+            active_level: config.audio.active_level,
+            min_percentile: config.audio.min_percentile,
+            update_interval: Duration::from_millis(config.audio.update_interval.into()),
+            smooth_intervals: config.audio.smooth_intervals,
+        },
+        congestion: CongestionConfig {
+            enabled: config.rtc.congestion_control.enabled,
+            allow_pause: config.rtc.congestion_control.allow_pause,
+            capacity_min_bps: config.rtc.congestion_control.stream_allocator.min_channel_capacity,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(config: &Config, external: &[&str]) -> Vec<(String, String)> {
+        let bases: Vec<IpAddr> = ["10.0.0.5", "fd00::5"].map(|ip| ip.parse().unwrap()).to_vec();
+        let external: Vec<IpAddr> = external.iter().map(|ip| ip.parse().unwrap()).collect();
+        let told = advertise(config, &bases, &external);
+        told.iter().map(|a| (a.base.to_string(), a.advertised.to_string())).collect()
+    }
+
+    fn pair(base: &str, advertised: &str) -> (String, String) {
+        (base.to_owned(), advertised.to_owned())
+    }
+
+    #[test]
+    fn public_addresses_stand_in_for_their_family() {
+        let mut config = Config::default();
+        assert_eq!(lines(&config, &[]), [pair("10.0.0.5", "10.0.0.5"), pair("fd00::5", "fd00::5")]);
+        assert_eq!(lines(&config, &["203.0.113.9"])[0], pair("10.0.0.5", "203.0.113.9"));
+        config.rtc.node_ip.v4 = Some("198.51.100.1".parse().unwrap());
+        assert_eq!(lines(&config, &["203.0.113.9"])[0], pair("10.0.0.5", "198.51.100.1"));
+        config.rtc.advertise_internal_ip = true;
+        let both = lines(&config, &[]);
+        assert_eq!(both[..2], [pair("10.0.0.5", "198.51.100.1"), pair("10.0.0.5", "10.0.0.5")]);
+    }
+}

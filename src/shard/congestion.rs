@@ -1,0 +1,245 @@
+//! Congestion control towards subscribers (WIRE.md §4.8): numbers what is sent, hears what arrives, shares the estimate out
+//! to the legs and fills probes with padding. A connection that is not limited costs a note for each packet and no timer.
+
+use super::command::CongestionConfig;
+use super::forward::{Moment, Outbound};
+use super::media::{LegEntry, MediaState, TrackEntry};
+use super::state::State;
+use super::{Event, ExtensionIds, LegKey};
+use crate::media::allocate::{Allocation, Allocator, LegAllowance, Request};
+use crate::media::bandwidth::Bandwidth;
+use crate::media::bitrate::Bitrate;
+use crate::media::pace::{PROBE_STEP, ProbePace, ResendBudget};
+use crate::wire::rtcp::{ReportBlock, TransportCc};
+use smallvec::SmallVec;
+use std::time::{Duration, Instant};
+
+const PLAN_INTERVAL: Duration = Duration::from_millis(100);
+/// WIRE.md §4.8.
+const PRIORITY_SCREEN: u8 = 255;
+const PRIORITY_CAMERA: u8 = 1;
+/// Bytes of a packet of padding on the wire, about.
+const PADDING_BYTES: usize = 280;
+
+/// One subscriber's connection.
+pub struct Congestion {
+    bandwidth: Bandwidth,
+    allocator: Allocator,
+    /// Of the next numbered packet.
+    sequence: u16,
+    probe: Option<ProbePace>,
+    resends: ResendBudget,
+    /// Shares were given out that may have to be taken back.
+    shared: bool,
+    planned: Instant,
+    capacity_min: Bitrate,
+}
+
+impl Congestion {
+    pub fn new(now: Instant, config: &CongestionConfig, allow_pause: Option<bool>) -> Congestion {
+        Congestion {
+            bandwidth: Bandwidth::new(now),
+            allocator: Allocator::new(allow_pause.unwrap_or(config.allow_pause)),
+            sequence: rand::random(),
+            probe: None,
+            resends: ResendBudget::default(),
+            shared: false,
+            planned: now,
+            capacity_min: Bitrate(config.capacity_min_bps),
+        }
+    }
+
+    /// The value of the transport-cc extension of the next packet.
+    pub fn next_number(&self) -> [u8; 2] {
+        self.sequence.to_be_bytes()
+    }
+
+    /// Notes a packet of video that was staged.
+    ///
+    /// # Cost
+    /// No allocation but when more packets are in flight than ever before.
+    pub fn note_sent(&mut self, now: Instant, numbered: bool, bytes: usize) {
+        if let Some(probe) = &mut self.probe {
+            probe.note_sent(bytes);
+        }
+        if numbered {
+            self.bandwidth.note_sent(now, self.sequence, bytes);
+            self.sequence = self.sequence.wrapping_add(1);
+        } else {
+            self.bandwidth.note_unnumbered(now, bytes);
+        }
+    }
+
+    /// A key frame begins.
+    pub fn note_burst(&mut self, now: Instant) {
+        self.bandwidth.note_burst(now);
+    }
+
+    /// Whether a packet of that size may be sent again now.
+    pub fn may_resend(&mut self, now: Instant, bytes: usize) -> bool {
+        self.resends.take(now, self.bandwidth.estimate(), bytes)
+    }
+
+    /// When to look at it again; never while nothing is limited.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        let probe = self.probe.map(|_| now + PROBE_STEP);
+        let plan = (self.shared || self.bandwidth.is_limited()).then(|| self.planned + PLAN_INTERVAL);
+        probe.into_iter().chain(plan).chain(self.bandwidth.deadline()).min()
+    }
+
+    fn room(&self, reserved: Bitrate) -> Bitrate {
+        self.bandwidth.estimate().max(self.capacity_min).minus(reserved)
+    }
+
+    fn plan(&mut self, now: Instant, reserved: Bitrate, requests: &[Request]) -> Allocation {
+        let room = self.room(reserved);
+        let allocation = self.allocator.plan(now, room, requests);
+        self.bandwidth.set_goal(allocation.goal.map(|goal| goal.plus(reserved)));
+        (self.planned, self.shared) = (now, !room.is_unlimited());
+        allocation
+    }
+}
+
+/// What the legs of a peer ask for.
+#[derive(Default)]
+struct Asked {
+    legs: SmallVec<[usize; 8]>,
+    requests: SmallVec<[Request; 8]>,
+    /// What is sent whatever the estimate: screens with a single layer.
+    reserved: Bitrate,
+}
+
+impl Asked {
+    fn add(&mut self, now: Instant, index: usize, leg: &LegEntry, track: &TrackEntry) {
+        let wanted = leg.down.target();
+        if !track.up.is_video() || track.muted || wanted.paused {
+            return;
+        }
+        let ladder = track.up.ladder(now, wanted);
+        let single = ladder.first().zip(ladder.last()).is_some_and(|(a, b)| a.spatial == b.spatial);
+        if track.up.is_screen_share() && single {
+            self.reserved = self.reserved.plus(ladder.last().map_or(Bitrate::ZERO, |rung| rung.rate));
+            return;
+        }
+        let usual = if track.up.is_screen_share() { PRIORITY_SCREEN } else { PRIORITY_CAMERA };
+        let priority = if leg.priority == 0 { usual } else { leg.priority };
+        self.legs.push(index);
+        self.requests.push(Request { priority, ladder, held: leg.allowed });
+    }
+}
+
+impl State {
+    /// Takes in transport-wide feedback of a subscriber.
+    pub fn handle_transport_cc(&mut self, now: Instant, index: usize, feedback: &TransportCc<'_>) {
+        self.hear(now, index, |bandwidth| bandwidth.handle_feedback(now, feedback));
+    }
+
+    /// Takes in a subscriber's own estimate.
+    pub fn handle_remb(&mut self, now: Instant, index: usize, bps: u64) {
+        self.hear(now, index, |bandwidth| bandwidth.handle_remb(now, Bitrate(bps)));
+    }
+
+    /// Takes in what a report says was lost of a leg.
+    pub fn handle_leg_loss(&mut self, now: Instant, index: usize, leg: usize, block: &ReportBlock) {
+        let leg = &self.media.legs[leg];
+        if self.media.tracks[leg.track].up.is_video() {
+            let (rtt, fraction) = (leg.down.rtt(), f64::from(block.fraction_lost) / 256.0);
+            self.hear(now, index, |bandwidth| bandwidth.handle_loss(now, fraction, rtt));
+        }
+    }
+
+    /// Tells the estimator something; if the connection takes less than before, its legs learn it at once.
+    fn hear(&mut self, now: Instant, index: usize, tell: impl FnOnce(&mut Bandwidth)) {
+        let Some(congestion) = self.peers[index].congestion.as_mut() else { return };
+        let before = congestion.bandwidth.estimate();
+        tell(&mut congestion.bandwidth);
+        if congestion.bandwidth.estimate() < before {
+            self.share_out(now, index);
+        }
+    }
+
+    /// Does what is due for a subscriber's connection.
+    pub fn mind_congestion(&mut self, now: Instant, index: usize) {
+        let Some(congestion) = self.peers[index].congestion.as_mut() else { return };
+        if congestion.deadline(now).is_none() {
+            return;
+        }
+        congestion.bandwidth.handle_timeout(now);
+        if now >= congestion.planned + PLAN_INTERVAL {
+            self.share_out(now, index);
+        }
+        self.pad(now, index);
+    }
+
+    fn share_out(&mut self, now: Instant, index: usize) {
+        let mut asked = Asked::default();
+        for leg in &self.peers[index].legs {
+            let entry = &self.media.legs[*leg];
+            asked.add(now, *leg, entry, &self.media.tracks[entry.track]);
+        }
+        let Some(congestion) = self.peers[index].congestion.as_mut() else { return };
+        let allocation = congestion.plan(now, asked.reserved, &asked.requests);
+        let mut changed: Vec<(LegKey, bool)> = Vec::new();
+        for (leg, share) in asked.legs.iter().zip(&allocation.shares) {
+            changed.extend(self.allow(now, *leg, *share));
+        }
+        if !changed.is_empty() {
+            let event = Event::StreamState { peer: self.peers[index].key, legs: changed };
+            self.tell(index, event);
+        }
+    }
+
+    /// Gives a leg its share; answers whether it is paused now if that has changed.
+    fn allow(&mut self, now: Instant, leg: usize, share: Option<LegAllowance>) -> Option<(LegKey, bool)> {
+        let entry = &mut self.media.legs[leg];
+        let before = std::mem::replace(&mut entry.allowed, share);
+        if before == share {
+            return None;
+        }
+        entry.down.set_allowed(share);
+        let (key, track) = (entry.key, entry.track);
+        let publisher = self.media.tracks[track].peer;
+        self.wake(publisher, now);
+        let paused = |share: Option<LegAllowance>| share.is_some_and(|share| share.paused);
+        (paused(before) != paused(share)).then_some((key, paused(share)))
+    }
+
+    /// Fills the probe that is due or under way.
+    fn pad(&mut self, now: Instant, index: usize) {
+        let Some(congestion) = self.peers[index].congestion.as_mut() else { return };
+        if congestion.probe.is_none() {
+            congestion.probe = congestion.bandwidth.poll_probe(now).map(|cluster| ProbePace::new(now, cluster));
+        }
+        let Some(probe) = congestion.probe else { return };
+        let packets = probe.due(now).div_ceil(PADDING_BYTES);
+        let moment = self.moment(now);
+        let leg = self.peers[index].legs.iter().copied().find(|leg| self.media.legs[*leg].is_padded());
+        let (mut out, media) = self.outbound();
+        if let Some(leg) = leg {
+            (0..packets).for_each(|_| out.stage_padding(index, &moment, media, leg));
+        }
+        if let Some(congestion) = self.peers[index].congestion.as_mut().filter(|_| probe.is_over(now)) {
+            congestion.probe = None;
+        }
+    }
+}
+
+impl LegEntry {
+    /// Its padding counts for the estimate.
+    fn is_padded(&self) -> bool {
+        self.started && is_counted(&self.extensions)
+    }
+}
+
+impl Outbound<'_> {
+    fn stage_padding(&mut self, subscriber: usize, moment: &Moment, media: &mut MediaState, leg: usize) {
+        let leg = &mut media.legs[leg];
+        let Some(padding) = leg.down.padding(moment.now) else { return };
+        self.stage_extended(subscriber, &leg.extensions, moment, |extra, slot| padding.write(extra, slot));
+    }
+}
+
+/// Whether packets under these extensions are counted by a subscriber's estimate.
+pub fn is_counted(extensions: &ExtensionIds) -> bool {
+    extensions.transport_cc.is_some() || extensions.abs_send_time.is_some()
+}

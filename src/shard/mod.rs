@@ -1,0 +1,30 @@
+//! The media plane: one thread per core, each with its own sockets and readiness loop. Above it are only keys, commands
+//! and events; below it protocol code that knows neither sockets nor the clock.
+
+mod candidate;
+pub mod command;
+mod congestion;
+pub mod event;
+mod forward;
+pub mod handle;
+pub mod key;
+mod media;
+mod outbox;
+mod peer;
+mod report;
+mod route;
+mod run;
+mod sockets;
+mod start;
+mod state;
+mod timer;
+mod wall;
+
+pub use crate::wire::codec::Codec;
+pub use candidate::LocalAddress;
+pub use command::*;
+pub use event::*;
+pub use handle::*;
+pub use key::*;
+pub use run::shard_of_ufrag;
+pub use start::{HandedTcp, Running, ShardsConfig, StartError, start};

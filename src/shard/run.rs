@@ -1,0 +1,265 @@
+//! The loop of a shard's thread: wait, take commands, read sockets, fire timers, send. Only order lives here.
+
+use super::route::Owner;
+use super::sockets::{Path, Ready, Sockets};
+use super::state::State;
+use super::{Command, HandedTcp};
+use crate::limits::SHARD_TURN_MAX;
+use crate::net::udp::RecvSlots;
+use crate::wire::{self, Datagram, stun};
+use mio::{Events, Poll, Token, Waker};
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::time::{Duration, Instant};
+
+/// The token of the thread's waker.
+pub const WAKE: Token = Token(usize::MAX);
+/// Longest wait, so that a missed wake-up cannot hang a shard.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// How soon a room with a full queue is tried again.
+const RETELL_EVERY: Duration = Duration::from_millis(10);
+
+/// What other threads put into a shard's queue.
+pub enum Input {
+    Command(Command),
+    /// A datagram for this shard that arrived on a sibling's socket of the same port.
+    Datagram {
+        bytes: Box<[u8]>,
+        local: SocketAddr,
+        remote: SocketAddr,
+    },
+    /// A TCP connection whose first check names this shard.
+    Tcp(HandedTcp),
+    Stop,
+}
+
+/// Another shard's queue.
+pub struct Sibling {
+    pub index: u8,
+    pub inputs: SyncSender<Input>,
+    pub waker: Arc<Waker>,
+}
+
+/// How far the inputs were taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    All,
+    /// More may wait.
+    Some,
+    Stop,
+}
+
+pub struct Runner {
+    pub poll: Poll,
+    pub inputs: Receiver<Input>,
+    pub siblings: Vec<Sibling>,
+    pub slots: RecvSlots,
+    pub state: State,
+}
+
+impl Runner {
+    /// Runs until told to stop.
+    pub fn run(mut self, clock: impl Fn() -> Instant) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        let mut more = false;
+        loop {
+            self.wait(&mut events, more, clock())?;
+            let now = clock();
+            let taken = self.take_inputs(now);
+            if taken == Taken::Stop {
+                return Ok(());
+            }
+            more = self.read_sockets(now, &events, more) || taken == Taken::Some;
+            self.fire_timers(now);
+            self.settle(now);
+        }
+    }
+
+    fn wait(&mut self, events: &mut Events, more: bool, now: Instant) -> io::Result<()> {
+        let state = &self.state;
+        let patience = if more {
+            Duration::ZERO
+        } else if state.behind.is_empty() {
+            WAIT_MAX
+        } else {
+            RETELL_EVERY
+        };
+        let timeout = state.wheel.until_next(now).map_or(patience, |t| t.min(patience));
+        match self.poll.poll(events, Some(timeout)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            result => result,
+        }
+    }
+
+    fn take_inputs(&mut self, now: Instant) -> Taken {
+        for _ in 0..SHARD_TURN_MAX {
+            match self.inputs.try_recv() {
+                Ok(Input::Command(command)) => self.apply(now, command),
+                Ok(Input::Datagram { mut bytes, local, remote }) => {
+                    self.accept(now, &mut bytes, Path { local, remote, connection: None }, true);
+                }
+                Ok(Input::Tcp(handed)) => self.adopt(now, handed),
+                Ok(Input::Stop) => return Taken::Stop,
+                Err(_) => return Taken::All,
+            }
+        }
+        Taken::Some
+    }
+
+    /// A command that fails by a fault of ours is lost alone.
+    fn apply(&mut self, now: Instant, command: Command) {
+        let state = &mut self.state;
+        if catch_unwind(AssertUnwindSafe(|| state.apply(now, command))).is_err() {
+            tracing::error!("a fault of the server lost a command");
+        }
+    }
+
+    fn adopt(&mut self, now: Instant, handed: HandedTcp) {
+        if let Ok(id) = self.state.sockets.adopt(handed.stream, handed.already_read) {
+            self.read_tcp(now, id);
+        }
+    }
+
+    /// Reads each ready socket once. Answers whether one has more.
+    fn read_sockets(&mut self, now: Instant, events: &Events, more: bool) -> bool {
+        let mut again = false;
+        if more {
+            again |= self.read_all_udp(now);
+        }
+        for event in events.iter().filter(|e| e.token() != WAKE) {
+            match Sockets::ready(event.token()) {
+                Ready::Udp(_) if more => {}
+                Ready::Udp(index) => again |= self.read_udp(now, index),
+                Ready::Tcp(id) => self.tcp_ready(now, id, event.is_writable()),
+            }
+        }
+        again
+    }
+
+    fn read_all_udp(&mut self, now: Instant) -> bool {
+        (0..self.state.sockets.udp_count()).fold(false, |more, index| self.read_udp(now, index) | more)
+    }
+
+    /// One batch. The slots are out of `self` while their datagrams are handled.
+    fn read_udp(&mut self, now: Instant, index: usize) -> bool {
+        let mut slots = std::mem::take(&mut self.slots);
+        let bound = self.state.sockets.recv_udp(index, &mut slots);
+        if let Some(bound) = bound {
+            slots.for_each(|datagram, remote, to| {
+                let local = SocketAddr::new(to.unwrap_or(bound.ip()), bound.port());
+                self.accept(now, datagram, Path { local, remote, connection: None }, false);
+            });
+        }
+        self.slots = slots;
+        bound.is_some()
+    }
+
+    fn tcp_ready(&mut self, now: Instant, id: usize, writable: bool) {
+        if writable && !self.state.sockets.flush_tcp(id) {
+            return self.state.close_connection(id);
+        }
+        self.read_tcp(now, id);
+    }
+
+    fn read_tcp(&mut self, now: Instant, id: usize) {
+        let mut frames = Vec::new();
+        let open = self.state.sockets.recv_tcp(id, |frame, path| frames.push((frame.to_vec(), path)));
+        for (mut frame, path) in frames {
+            self.accept(now, &mut frame, path, false);
+        }
+        if !open {
+            self.state.close_connection(id);
+        }
+    }
+
+    /// Finds who a datagram is for. `handed` ones came from a sibling and go no further.
+    fn accept(&mut self, now: Instant, datagram: &mut [u8], path: Path, handed: bool) {
+        let check =
+            (wire::classify(datagram) == Datagram::Stun).then(|| stun::binding_request_ufrag(datagram)).flatten();
+        if let Some(index) = check.and_then(|ufrag| self.state.routes.peer_of_ufrag(ufrag)) {
+            if self.handle(now, index, datagram, path) {
+                self.learn(index, path);
+            }
+            return;
+        }
+        let foreign = check.and_then(shard_of_ufrag);
+        match self.owner(path) {
+            Some(Owner::Peer(index)) => drop(self.handle(now, index, datagram, path)),
+            Some(Owner::Shard(shard)) if !handed => self.hand_over(shard, datagram, path),
+            _ => match foreign {
+                Some(shard) if !handed => {
+                    self.state.routes.learn_foreign(path.remote, shard);
+                    self.hand_over(shard, datagram, path);
+                }
+                _ => self.state.counters.datagrams_dropped.add(1),
+            },
+        }
+    }
+
+    fn handle(&mut self, now: Instant, index: usize, datagram: &mut [u8], path: Path) -> bool {
+        self.state.contain(index, |state| state.handle_datagram(now, index, datagram, path)).unwrap_or(false)
+    }
+
+    fn owner(&mut self, path: Path) -> Option<Owner> {
+        match path.connection {
+            Some(id) => self.state.sockets.connection_mut(id)?.peer.map(Owner::Peer),
+            None => self.state.routes.owner(path.remote),
+        }
+    }
+
+    fn learn(&mut self, index: usize, path: Path) {
+        match path.connection {
+            Some(id) => self.state.bind_connection(index, id),
+            None => {
+                let Some(entry) = self.state.peers.get_mut(index) else { return };
+                self.state.routes.learn(path.remote, index, &mut entry.addresses);
+            }
+        }
+    }
+
+    /// Only UDP on a shared port is handed over; a sibling with a full queue loses the datagram, as a full socket would.
+    fn hand_over(&self, shard: u8, datagram: &[u8], path: Path) {
+        let Some(sibling) = self.siblings.iter().find(|s| s.index == shard) else {
+            return self.state.counters.datagrams_dropped.add(1);
+        };
+        let input = Input::Datagram { bytes: datagram.into(), local: path.local, remote: path.remote };
+        match sibling.inputs.try_send(input) {
+            // A failed wake-up costs the sibling at most its longest wait.
+            Ok(()) => drop(sibling.waker.wake()),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.state.counters.datagrams_dropped.add(1),
+        }
+    }
+
+    fn fire_timers(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        self.state.wheel.expire(now, &mut due);
+        for index in due {
+            self.state.contain(index, |state| state.handle_timer(now, index));
+        }
+    }
+
+    /// Lets touched transports speak and sends what is staged.
+    fn settle(&mut self, now: Instant) {
+        self.state.flush_staged();
+        while let Some(index) = self.state.touched.pop() {
+            self.state.contain(index, |state| {
+                state.drain(now, index);
+                state.report(now, index);
+            });
+        }
+        self.state.flush_staged();
+        self.state.bury(now);
+        let behind = std::mem::take(&mut self.state.behind);
+        self.state.behind =
+            behind.into_iter().filter(|i| self.state.peers.get_mut(*i).is_some_and(|p| !p.retell())).collect();
+    }
+}
+
+/// The shard that [`super::Shard::credentials`] wrote into a local username fragment.
+pub fn shard_of_ufrag(ufrag: &str) -> Option<u8> {
+    let tag = *ufrag.as_bytes().first()?;
+    tag.is_ascii_uppercase().then(|| tag - b'A')
+}

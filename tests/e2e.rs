@@ -1,0 +1,12 @@
+//! The real binary on loopback, met by participants of this process over real sockets. Every test has a server of its own
+//! and waits for conditions; the Python, Go and browser suites beside this file do the same with LiveKit's SDKs.
+
+mod e2e {
+    mod disturbance;
+    mod feedback;
+    mod life;
+    mod log;
+    mod meeting;
+    mod messages;
+    mod server;
+}

@@ -1,0 +1,117 @@
+// What a case may do inside a page. Everything returns plain values.
+const { Room, RoomEvent, VideoPresets, VideoQuality, createLocalTracks, Track } = LivekitClient;
+
+let room;
+let seen = {};
+const data = [];
+const streams = {};
+
+function note(name) {
+  seen[name] = (seen[name] ?? 0) + 1;
+}
+
+async function stats(track, type) {
+  const report = await track?.getRTCStatsReport?.();
+  for (const entry of report?.values() ?? []) if (entry.type === type) return entry;
+}
+
+function publication(identity, kind) {
+  const participant = room.remoteParticipants.get(identity);
+  return [...(participant?.trackPublications.values() ?? [])].find((p) => p.kind === kind);
+}
+
+async function inbound(identity, kind) {
+  return stats(publication(identity, kind)?.track, 'inbound-rtp');
+}
+
+globalThis.cases = {
+  async join(url, token, { single = true, adaptive = false, ...rest } = {}) {
+    room = new Room({ singlePeerConnection: single, adaptiveStream: adaptive, dynacast: false, ...rest });
+    for (const [name, event] of Object.entries(RoomEvent)) room.on(event, () => note(name));
+    room.on(RoomEvent.DataReceived, (payload, who, kind, topic) =>
+      data.push({ text: new TextDecoder().decode(payload), from: who?.identity, topic }));
+    room.on(RoomEvent.TrackSubscribed, (track) => document.body.append(track.attach()));
+    room.registerRpcMethod?.('echo', async (call) => `${call.callerIdentity}:${call.payload}`);
+    room.registerByteStreamHandler?.('bytes', async (reader, who) => {
+      const chunks = await reader.readAll();
+      const blob = new Uint8Array(await new Blob(chunks).arrayBuffer());
+      const digest = await crypto.subtle.digest('SHA-256', blob);
+      streams[who.identity] = { size: blob.length, digest: [...new Uint8Array(digest)].join() };
+    });
+    const start = performance.now();
+    await room.connect(url, token, { maxRetries: 0 });
+    return performance.now() - start;
+  },
+
+  async publish({ audio = true, video = true, width = 640, height = 360, simulcast = false, codec = 'vp8' } = {}) {
+    const tracks = await createLocalTracks({
+      audio: audio ? { echoCancellation: false, noiseSuppression: false, autoGainControl: false } : false,
+      video: video ? { resolution: { width, height, frameRate: 15 } } : false,
+    });
+    const published = [];
+    for (const track of tracks) {
+      const options = track.kind === 'video' ? { simulcast, videoCodec: codec, backupCodec: false, videoEncoding: { maxBitrate: 2_000_000, maxFramerate: 15 } } : {};
+      published.push((await room.localParticipant.publishTrack(track, options)).trackSid);
+    }
+    return published;
+  },
+
+  /** Publishes a steady tone: the fake microphone only beeps, too little to count as speech. */
+  async hum() {
+    const context = new AudioContext();
+    const [tone, out] = [context.createOscillator(), context.createMediaStreamDestination()];
+    tone.connect(out);
+    tone.start();
+    await room.localParticipant.publishTrack(out.stream.getAudioTracks()[0], { source: Track.Source.Microphone });
+  },
+
+  async picture(identity) {
+    const s = await inbound(identity, 'video');
+    return s && { frames: s.framesDecoded ?? 0, width: s.frameWidth, height: s.frameHeight, lost: s.packetsLost };
+  },
+
+  async sound(identity) {
+    const s = await inbound(identity, 'audio');
+    return s && { energy: s.totalAudioEnergy ?? 0, packets: s.packetsReceived, lost: s.packetsLost };
+  },
+
+  quality(identity, level) {
+    publication(identity, 'video').setVideoQuality(VideoQuality[level]);
+  },
+
+  mute(kind, muted) {
+    const p = [...room.localParticipant.trackPublications.values()].find((t) => t.kind === kind);
+    return muted ? p.mute() : p.unmute();
+  },
+
+  isMuted: (identity, kind) => publication(identity, kind)?.isMuted,
+  send: (text, options) => room.localParticipant.publishData(new TextEncoder().encode(text), options),
+  received: () => data,
+  rpc: (destinationIdentity, payload) => room.localParticipant.performRpc({ destinationIdentity, method: 'echo', payload }),
+  async bytes(size) {
+    const blob = new Uint8Array(size);
+    for (let i = 0; i < size; i += 65536) crypto.getRandomValues(blob.subarray(i, Math.min(size, i + 65536)));
+    const digest = [...new Uint8Array(await crypto.subtle.digest('SHA-256', blob))].join();
+    await room.localParticipant.sendFile(new File([blob], 'blob.bin'), { topic: 'bytes' });
+    return digest;
+  },
+  stream: (identity) => streams[identity],
+  simulate: (scenario) => room.simulateScenario(scenario),
+  count: (event) => seen[event] ?? 0,
+  state: () => room.state,
+  others: () => [...room.remoteParticipants.keys()],
+  speakers: () => room.activeSpeakers.map((p) => p.identity),
+  sid: () => room.localParticipant.sid,
+  leave: () => room?.disconnect(),
+
+  /** Milliseconds from the connect call to the first decoded frame of `identity`. */
+  async joinToFrame(url, token, identity, options) {
+    const start = performance.now();
+    await globalThis.cases.join(url, token, options);
+    for (;;) {
+      if (((await globalThis.cases.picture(identity))?.frames ?? 0) > 0) return performance.now() - start;
+      if (performance.now() - start > 15_000) throw new Error('no frame within 15 s');
+      await new Promise((r) => setTimeout(r, 5));
+    }
+  },
+};

@@ -1,0 +1,138 @@
+//! A subscriber behind a bottleneck, on a virtual clock: what it sees and hears when the path is narrow, lossy, slow to
+//! drop, or changes. The track, the leg, the estimator and the allocator are the real ones; every failure prints its seed.
+//! `cargo test --test sim_congestion -- --nocapture` prints the figures.
+
+#[path = "support/bottleneck.rs"]
+mod bottleneck;
+#[path = "support/viewer.rs"]
+mod viewer;
+#[path = "support/watched.rs"]
+mod watched;
+
+use bottleneck::Path;
+use watched::{Report, World};
+
+const SECOND: u64 = 1_000;
+
+/// A path that is the same all the time.
+fn steady(kbps: u64) -> Path {
+    Path { kbps, ..Path::WIDE }
+}
+
+fn print(name: &str, report: &Report) {
+    println!("{name:<34} {report}");
+}
+
+#[test]
+fn a_wide_path_is_left_alone() {
+    for seed in 0..3 {
+        let mut world = World::new(seed, steady(10_000));
+        let report = world.run(20 * SECOND);
+        print("wide 10 Mbit/s", &report);
+        assert_eq!(report.layer, Some(2), "seed {seed}");
+        assert_eq!(report.changes, 0, "seed {seed}");
+        assert!(!world.is_limited() && report.longest_freeze_ms < 150, "seed {seed}: {report}");
+        assert_eq!(report.padding_bytes, 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn narrow_paths_are_used_and_audio_is_not_hurt() {
+    // (capacity in kbit/s, the layer that fits, least utilisation)
+    for (kbps, layer, least) in [(250, 0, 0.55), (700, 1, 0.55), (1_200, 1, 0.45), (2_200, 2, 0.65), (3_000, 2, 0.55)] {
+        for seed in 0..3 {
+            let mut world = World::new(seed, steady(kbps));
+            world.run(5 * SECOND);
+            let report = world.run(40 * SECOND);
+            print(&format!("steady {kbps} kbit/s"), &report);
+            assert!(report.typical_layer >= layer, "{kbps}, seed {seed}: {report}");
+            assert!(report.utilisation > least, "{kbps}, seed {seed}: {report}");
+            assert!(report.audio_loss < 0.01, "{kbps}, seed {seed}: {report}");
+            assert!(report.longest_freeze_ms <= 1_000, "{kbps}, seed {seed}: {report}");
+        }
+    }
+}
+
+#[test]
+fn losses_by_nature_do_not_take_the_picture_away() {
+    for (loss, least) in [(0.01, 2), (0.05, 2), (0.10, 2), (0.20, 1)] {
+        for seed in 0..3 {
+            let mut world = World::new(seed, Path { loss, ..steady(4_000) });
+            world.run(10 * SECOND);
+            let report = world.run(30 * SECOND);
+            print(&format!("loss {:.0} %", loss * 100.0), &report);
+            assert!(report.typical_layer >= least, "loss {loss}, seed {seed}: {report}");
+            assert!(report.audio_loss < loss * 1.3 + 0.005, "loss {loss}, seed {seed}: {report}");
+        }
+    }
+}
+
+/// 3 Mbit/s, then 600 kbit/s for half a minute, then 3 Mbit/s.
+fn step(name: &str, seed: u64, wide: Path) {
+    let narrow = Path { kbps: 600, ..wide };
+    let mut world = World::new(seed, wide);
+    let before = world.run(10 * SECOND);
+    assert_eq!(before.layer, Some(2), "{name}, seed {seed}: {before}");
+    world.set_path(narrow);
+    let first = world.run(SECOND);
+    let after = world.run(29 * SECOND);
+    world.set_path(wide);
+    let back = world.run_until(15 * SECOND, |world| world.layer() == Some(2));
+    let later = world.run(5 * SECOND);
+    print(&format!("{name}: first second"), &first);
+    print(&format!("{name}: then at 600 kbit/s"), &after);
+    println!("{:<34} top layer back after {back:?} ms", format!("{name}: back at 3 Mbit/s"));
+    assert!(after.audio_loss < 0.01, "{name}, seed {seed}: {after}");
+    assert!(after.longest_freeze_ms <= 1_000, "{name}, seed {seed}: {after}");
+    assert!(first.longest_freeze_ms <= 1_000, "{name}, seed {seed}: {first}");
+    assert!(back.is_some_and(|ms| ms <= 10_000), "{name}, seed {seed}: {back:?}");
+    assert_eq!(later.layer, Some(2), "{name}, seed {seed}: {later}");
+}
+
+#[test]
+fn a_step_down_and_up() {
+    (0..4).for_each(|seed| step("step", seed, steady(3_000)));
+}
+
+#[test]
+fn a_step_on_a_slow_path() {
+    (0..4).for_each(|seed| step("100 ms delay", seed, Path { delay_ms: 100, ..steady(3_000) }));
+}
+
+#[test]
+fn a_step_into_a_bloated_buffer() {
+    (0..4).for_each(|seed| step("500 ms queue", seed, Path { queue_ms: 500, ..steady(3_000) }));
+}
+
+#[test]
+fn a_step_on_a_lossy_path() {
+    for seed in 0..4 {
+        let mut world = World::new(seed, Path { loss: 0.03, ..steady(3_000) });
+        world.run(10 * SECOND);
+        world.set_path(Path { loss: 0.03, ..steady(600) });
+        let first = world.run(SECOND);
+        let after = world.run(29 * SECOND);
+        print("3 % loss: first second", &first);
+        print("3 % loss: then at 600 kbit/s", &after);
+        assert!(after.audio_loss < 0.045, "seed {seed}: {after}");
+        assert!(after.longest_freeze_ms <= 1_500, "seed {seed}: {after}");
+    }
+}
+
+#[test]
+fn cross_traffic_comes_and_goes() {
+    for seed in 0..3 {
+        let mut world = World::new(seed, steady(3_000));
+        world.run(10 * SECOND);
+        world.set_path(Path { cross_kbps: 2_200, ..steady(3_000) });
+        world.run(2 * SECOND);
+        let beside = world.run(28 * SECOND);
+        print("2.2 of 3 Mbit/s cross traffic", &beside);
+        assert!(beside.audio_loss < 0.01, "seed {seed}: {beside}");
+        assert!(beside.longest_freeze_ms <= 1_000, "seed {seed}: {beside}");
+        world.set_path(steady(3_000));
+        let back = world.run_until(15 * SECOND, |world| world.layer() == Some(2));
+        println!("{:<34} top layer back after {back:?} ms", "cross traffic gone");
+        assert!(back.is_some_and(|ms| ms <= 10_000), "seed {seed}: {back:?}");
+    }
+}
