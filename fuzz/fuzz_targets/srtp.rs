@@ -17,18 +17,19 @@ const MATERIAL: [u8; 88] = {
     material
 };
 
-/// Fewer than this many packets of an SSRC cannot be a sequence number's whole cycle apart.
 struct Ends {
     ours: Srtp,
     theirs: Srtp,
-    sealed: HashMap<(u32, u16), Vec<u8>>,
+    /// By SSRC and packet index: two steps of nearly half a cycle bring a sequence number back under another index.
+    sealed: HashMap<(u32, i64), Vec<u8>>,
+    highest: HashMap<u32, i64>,
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((choice, rest)) = bytes.split_first() else { return };
     let profile = Profile::ALL[usize::from(*choice) % Profile::ALL.len()];
     let end = |active| Srtp::new(profile, &MATERIAL, active).expect("material enough");
-    let mut ends = Ends { ours: end(true), theirs: end(false), sealed: HashMap::new() };
+    let mut ends = Ends { ours: end(true), theirs: end(false), sealed: HashMap::new(), highest: HashMap::new() };
     let mut input = Unstructured::new(rest);
     while let (false, Ok([action, length])) = (input.is_empty(), input.arbitrary::<[u8; 2]>()) {
         let packet = input.bytes(usize::from(length).min(input.len())).unwrap_or_default();
@@ -63,13 +64,22 @@ impl Ends {
         let sealed = self.ours.seal_rtp(&mut buf, usize::from(header.payload_offset), packet.len());
         let Some(length) = sealed else { return };
         buf.truncate(length);
-        let key = (header.ssrc, header.sequence);
+        let key = (header.ssrc, self.index(&header));
         let before = self.sealed.entry(key).or_insert_with(|| buf.clone());
         assert_eq!(*before, buf, "a number sealed twice");
         match change {
             Some(at) => self.changed(buf, usize::from(at)),
             None => self.open(packet, buf),
         }
+    }
+
+    /// The sealed packet's index, RFC 3711 §3.3.1: the nearest to the highest so far.
+    fn index(&mut self, header: &RtpHeader) -> i64 {
+        let highest = self.highest.entry(header.ssrc).or_insert(i64::from(header.sequence));
+        let step = header.sequence.wrapping_sub(*highest as u16) as i16;
+        let index = *highest + i64::from(step);
+        *highest = index.max(*highest);
+        index
     }
 
     fn changed(&mut self, mut sealed: Vec<u8>, at: usize) {
