@@ -1,7 +1,8 @@
 //! The packet path: a decrypted RTP packet in, one sealed copy for each leg that wants it staged in its subscriber's run.
 
+use super::demux::Destination;
 use super::media::{MediaState, TrackEntry};
-use super::peer::{Demux, Destination, PeerEntry, Section};
+use super::peer::PeerEntry;
 use super::sockets::{Path, Sockets};
 use super::state::State;
 use super::{Event, ExtensionIds, LegKey, congestion, outbox};
@@ -282,43 +283,6 @@ fn leading_packets(compound: &[u8]) -> usize {
         end = next;
     }
     if end == 0 { compound.len() } else { end }
-}
-
-impl Demux {
-    /// Finds the section and encoding of an SSRC that no description named: by MID and RID, else by a payload type that
-    /// only one section has (RFC 8843 §9.2).
-    fn recognise(&self, header: &RtpHeader, packet: &[u8]) -> Option<Destination> {
-        let by_mid = self.sections.iter().find(|s| s.mid_of(header, packet) == Some(s.mid.as_str()));
-        let section = by_mid.or_else(|| self.only_section_with(header.payload_type))?;
-        let rtx = section.payload_types.iter().any(|(_, rtx)| *rtx == Some(header.payload_type));
-        let known = rtx || section.payload_types.iter().any(|(pt, _)| *pt == header.payload_type);
-        let stream = section.stream_of(header, packet, rtx)?;
-        known.then_some(Destination { track: section.track, stream, rtx })
-    }
-
-    fn only_section_with(&self, payload_type: u8) -> Option<&Section> {
-        let has =
-            |s: &&Section| s.payload_types.iter().any(|(pt, rtx)| *pt == payload_type || *rtx == Some(payload_type));
-        let mut with = self.sections.iter().filter(has);
-        with.next().filter(|_| with.next().is_none())
-    }
-}
-
-impl Section {
-    fn mid_of<'a>(&self, header: &RtpHeader, packet: &'a [u8]) -> Option<&'a str> {
-        ext::mid(header.extension(packet, self.extensions.mid?)?)
-    }
-
-    /// The encoding by RID; a track without simulcast has one.
-    fn stream_of(&self, header: &RtpHeader, packet: &[u8], rtx: bool) -> Option<usize> {
-        if self.rids.is_empty() {
-            return Some(0);
-        }
-        let repaired = self.extensions.repaired_rid.filter(|_| rtx).and_then(|id| header.extension(packet, id));
-        let value = repaired.or_else(|| header.extension(packet, self.extensions.rid?))?;
-        let rid = ext::rid(value)?;
-        self.rids.iter().find(|(name, _)| name == rid).map(|(_, stream)| *stream)
-    }
 }
 
 #[cfg(test)]

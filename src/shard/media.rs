@@ -1,7 +1,8 @@
 //! Tracks and legs of a shard: their tables, and the commands that make and end them.
 
 use super::congestion::Congestion;
-use super::peer::{Destination, PeerEntry, Section};
+use super::demux::{Destination, Section};
+use super::peer::PeerEntry;
 use super::state::State;
 use super::{
     AudioLevelConfig, Encoding, Event, ExtensionIds, LayerMode, LegKey, LegSetup, LegTarget, MediaConfig, PayloadType,
@@ -239,7 +240,9 @@ fn section(track: usize, setup: TrackSetup) -> Section {
         rids.extend(encoding.rid.clone().map(|rid| (rid, usize::from(encoding.spatial).min(LAYERS - 1))));
     }
     let payload_types = setup.payloads.iter().map(|p| (p.pt, p.rtx_pt)).collect();
-    Section { track, mid: setup.mid, extensions: setup.extensions, payload_types, rids }
+    let unnamed = setup.encodings.iter().any(|e| e.ssrc.is_none());
+    let unnamed_rtx = setup.encodings.iter().any(|e| e.rtx_ssrc.is_none());
+    Section { track, mid: setup.mid, extensions: setup.extensions, payload_types, unnamed, unnamed_rtx, rids }
 }
 
 fn payloads(from: &[PayloadType]) -> Vec<Payload> {

@@ -4,6 +4,7 @@
 mod candidate;
 pub mod command;
 mod congestion;
+mod demux;
 pub mod event;
 mod forward;
 pub mod handle;

@@ -1,9 +1,10 @@
 //! One transport on a shard with what hangs on it: where its events go, its tracks and legs, its datagrams being staged.
 
 use super::congestion::Congestion;
+use super::demux::Demux;
 use super::outbox::Run;
 use super::report::QUALITY_INTERVAL;
-use super::{Channel, Event, EventSender, ExtensionIds, PeerKey};
+use super::{Channel, Event, EventSender, PeerKey};
 use crate::limits::PEER_EVENT_BACKLOG_MAX;
 use crate::media::feedback::TransportFeedback;
 use crate::transport::Peer;
@@ -49,33 +50,6 @@ pub struct ReportClock {
     pub quality: Instant,
     /// The last speakers report named somebody, so that the next must say that they stopped.
     pub was_loud: bool,
-}
-
-/// Where packets of a publisher go.
-#[derive(Default)]
-pub struct Demux {
-    pub by_ssrc: FxHashMap<u32, Destination>,
-    /// Sections that may still show new SSRCs.
-    pub sections: Vec<Section>,
-}
-
-/// One encoding's stream of a track.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Destination {
-    pub track: usize,
-    pub stream: usize,
-    pub rtx: bool,
-}
-
-/// A section on which SSRCs may appear that no description named.
-pub struct Section {
-    pub track: usize,
-    pub mid: String,
-    pub extensions: ExtensionIds,
-    /// Payload types with their retransmission types.
-    pub payload_types: Vec<(u8, Option<u8>)>,
-    /// RIDs with their streams, empty for a track without simulcast.
-    pub rids: Vec<(String, usize)>,
 }
 
 impl PeerEntry {
