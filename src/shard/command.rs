@@ -24,9 +24,10 @@ pub enum Command {
         peer: PeerKey,
         creds: IceCredentials,
     },
-    /// Ends a transport with all its tracks and legs.
+    /// Ends a transport with all its tracks and legs. If it was still coming up, what was tried is logged within `span`.
     RemovePeer {
         peer: PeerKey,
+        span: tracing::Span,
     },
     /// Opens a data channel in-band (DCEP) once SCTP is up.
     OpenChannel {
