@@ -27,6 +27,7 @@ impl Room {
             Event::Connected { peer, took } => self.connected(peer, took),
             Event::Failed { peer, why } => self.transport_failed(peer, &why),
             Event::ChannelOpen { peer, channel, .. } => self.channel_open(peer, channel),
+            Event::ChannelClosed { peer, channel } => self.channel_closed(peer, channel),
             Event::Data { peer, channel, reliable, bytes, .. } => self.handle_data(peer, channel, reliable, bytes),
             Event::Speakers { peer, levels } => self.handle_speakers(peer, levels),
             Event::Quality { peer, tracks, legs } => self.handle_quality(peer, tracks, legs),

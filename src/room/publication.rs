@@ -4,12 +4,18 @@ use super::negotiate::{Kind, PendingTrack, ReceivingSection};
 use super::participant::ParticipantKey;
 use crate::proto::{AudioTrackFeature, TrackInfo, TrackType, encryption};
 use crate::shard::{Codec, PeerKey, TrackKey};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long an announced track may take to be sent, as in LiveKit.
+pub const UNSENT_MAX: Duration = Duration::from_secs(30);
 
 /// Announced by AddTrack, not yet sent.
 #[derive(Clone, Debug)]
 pub struct Announced {
     pub cid: String,
     pub info: TrackInfo,
+    pub since: Instant,
 }
 
 /// A track that is sent and that others may subscribe to.
@@ -43,6 +49,11 @@ impl Announced {
 
     pub fn has_cid(&self, track_id: &str) -> bool {
         has_cid(&self.cid, &self.info, track_id)
+    }
+
+    /// When its publication counts as failed; a muted track may wait for ever.
+    pub fn overdue_at(&self) -> Option<Instant> {
+        (!self.info.muted).then(|| self.since + UNSENT_MAX)
     }
 }
 
@@ -123,8 +134,8 @@ mod tests {
     use super::*;
     use crate::proto::SimulcastCodecInfo;
 
-    #[test]
-    fn an_answer_knows_all_cids_and_codecs() {
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_knows_all_cids_and_codecs() {
         let codec = |mime: &str, cid: &str| SimulcastCodecInfo {
             mime_type: mime.into(),
             cid: cid.into(),
@@ -136,7 +147,7 @@ mod tests {
             audio_features: vec![AudioTrackFeature::TfNoDtx as i32],
             ..TrackInfo::default()
         };
-        let track = Announced { cid: "a".into(), info };
+        let track = Announced { cid: "a".into(), info, since: Instant::now() };
         let pending = track.for_answer();
         assert_eq!(pending.codecs, ["VP9", "VP8"]);
         assert!(pending.cids.contains(&"b".to_owned()));

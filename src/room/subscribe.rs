@@ -1,5 +1,6 @@
 //! Who is sent what: wishes, permissions, and the legs that follow from both (WIRE.md §4.12).
 
+use super::leave::Departure;
 use super::negotiate::{Kind, SenderSetup};
 use super::participant::{Participant, ParticipantKey};
 use super::publication::Publication;
@@ -15,7 +16,7 @@ use crate::proto::{
 use crate::shard::{Command, LegKey, LegSetup, PayloadType, TrackKey};
 use std::time::Duration;
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{debug, info};
 
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(3);
 
@@ -291,14 +292,18 @@ impl Room {
         };
         let given_up: Vec<_> = p.subscriptions.iter().filter_map(verdict).collect();
         for (sid, why) in given_up {
-            self.drop_subscription(
-                key,
-                &sid,
-                match why {
-                    GivenUp::Missing => SubscriptionError::SeTrackNotfound,
-                    GivenUp::NotBound => SubscriptionError::SeUnknown,
-                },
-            );
+            match why {
+                GivenUp::Missing => self.drop_subscription(key, &sid, SubscriptionError::SeTrackNotfound),
+                GivenUp::NotBound => self.subscription_failed(key, &sid),
+            }
+        }
+    }
+
+    fn subscription_failed(&mut self, key: ParticipantKey, sid: &str) {
+        self.drop_subscription(key, sid, SubscriptionError::SeUnknown);
+        if self.ctx.config.rtc.reconnect_on_subscription_error && self.people.contains_key(&key) {
+            info!(track = sid, "a subscription failed; the client is told to reconnect");
+            self.remove(key, Departure::StateMismatch);
         }
     }
 

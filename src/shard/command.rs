@@ -29,6 +29,12 @@ pub enum Command {
         peer: PeerKey,
         span: tracing::Span,
     },
+    /// Fixes what the connection of a subscriber of video is taken to carry, in bits per second; `None` goes by the estimate
+    /// again.
+    SetCapacity {
+        peer: PeerKey,
+        bps: Option<u64>,
+    },
     /// Opens a data channel in-band (DCEP) once SCTP is up.
     OpenChannel {
         peer: PeerKey,

@@ -96,6 +96,7 @@ impl State {
             Command::AddCandidate { peer, candidate } => self.add_candidate(now, peer, &candidate),
             Command::RestartIce { peer, creds } => self.restart_ice(now, peer, creds),
             Command::RemovePeer { peer, span } => self.end_peer(now, peer, &span),
+            Command::SetCapacity { peer, bps } => self.set_capacity(now, peer, bps),
             Command::OpenChannel { peer, channel } => self.open_channel(now, peer, channel),
             Command::SendData { peer, channel, bytes } => self.send_data(now, peer, channel, &bytes),
             Command::AddTrack(setup) => self.add_track(now, *setup),
@@ -284,7 +285,11 @@ impl State {
                 }
                 Event::ChannelOpen { peer, label, channel, ordered, reliable }
             }
-            PeerEvent::ChannelClosed { id } => return entry.channels.retain(|(known, _)| *known != id),
+            PeerEvent::ChannelClosed { id } => {
+                let Some(channel) = entry.channel_of(id) else { return };
+                entry.channels.retain(|(known, _)| *known != id);
+                Event::ChannelClosed { peer, channel }
+            }
             PeerEvent::Message { id, binary, data } => {
                 let channel = entry.channel_of(id);
                 let reliable = channel.is_none_or(|c| c == Channel::Reliable);

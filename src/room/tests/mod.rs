@@ -2,6 +2,7 @@
 
 mod directory;
 mod disorder;
+mod faults;
 mod joining;
 mod leaving;
 mod media;
