@@ -27,6 +27,8 @@ pub struct Publication {
     pub receivers: Vec<Receiver>,
     /// The publisher knows that somebody listens.
     pub subscribed_told: bool,
+    /// The backup codec that everybody who can is sent, since somebody needed it (WIRE.md §4.7).
+    pub regressed: Option<Codec>,
 }
 
 /// One codec of a track, on the section that carries it.
@@ -84,14 +86,31 @@ impl Publication {
     pub fn codecs(&self) -> Vec<Codec> {
         let sent = self.receivers.iter().map(|r| r.codec);
         let opus = self.receivers.iter().filter(|r| r.codec == Codec::Red).map(|_| Codec::Opus);
-        let announced = self.info.codecs.iter().filter_map(|c| Codec::from_name(&c.mime_type));
         let mut codecs = Vec::new();
-        for codec in sent.chain(opus).chain(announced.filter(|c| c.is_audio() == (self.kind() == Kind::Audio))) {
+        for codec in sent.chain(opus).chain(self.codecs_announced()) {
             if !codecs.contains(&codec) {
                 codecs.push(codec);
             }
         }
         codecs
+    }
+
+    pub fn codecs_announced(&self) -> impl Iterator<Item = Codec> {
+        let is_audio = self.kind() == Kind::Audio;
+        let known = self.info.codecs.iter().filter_map(|c| Codec::from_name(&c.mime_type));
+        known.filter(move |codec| codec.is_audio() == is_audio)
+    }
+
+    /// The same as a subscriber is offered them.
+    pub fn codecs_offered(&self) -> Vec<Codec> {
+        let mut codecs = self.codecs();
+        codecs.sort_by_key(|codec| Some(*codec) != self.regressed);
+        codecs
+    }
+
+    /// Whether its publisher may be told what to send.
+    pub fn has_choice(&self) -> bool {
+        self.kind() == Kind::Video || self.info.codecs.len() > 1
     }
 
     /// The receiver whose packets suit a subscriber that takes `codec`; none if the publisher does not send it yet.
@@ -101,7 +120,7 @@ impl Publication {
     }
 }
 
-fn is_opus(codec: Codec) -> bool {
+pub fn is_opus(codec: Codec) -> bool {
     matches!(codec, Codec::Opus | Codec::Red)
 }
 

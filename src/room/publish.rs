@@ -14,8 +14,8 @@ use crate::proto::request_response::{Reason, Request};
 use crate::proto::signal_response::Message;
 use crate::proto::video_layer::Mode;
 use crate::proto::{
-    AddTrackRequest, MuteTrackRequest, TimedVersion, TrackInfo, TrackPublishedResponse, TrackSource, TrackType,
-    TrackUnpublishedResponse, VideoLayer, encryption,
+    AddTrackRequest, BackupCodecPolicy, MuteTrackRequest, TimedVersion, TrackInfo, TrackPublishedResponse, TrackSource,
+    TrackType, TrackUnpublishedResponse, VideoLayer, encryption,
 };
 use crate::shard::{Codec, Command, Encoding, LayerMode, PayloadType, PeerKey, TrackKey, TrackSetup};
 use tokio::time::Instant;
@@ -197,7 +197,14 @@ impl Room {
         info!(participant = p.info.identity, track = sid, mime = info.mime_type, name = info.name, "published");
         p.published.push(sid.clone());
         p.info.is_publisher = true;
-        let publication = Publication { publisher: key, cid, info, receivers: vec![receiver], subscribed_told: false };
+        let publication = Publication {
+            publisher: key,
+            cid,
+            info,
+            receivers: vec![receiver],
+            subscribed_told: false,
+            regressed: None,
+        };
         self.tracks.insert(sid.clone(), publication);
         self.announce_tracks(key);
         self.count_people();
@@ -218,7 +225,27 @@ impl Room {
         let publisher = publication.publisher;
         self.announce_tracks(publisher);
         self.start_waiting_legs(sid);
-        self.quality_changed(sid);
+        if index.is_some_and(|i| i > 0) {
+            self.regress(sid, codec);
+        }
+        self.watch_qualities(sid);
+    }
+
+    /// The publisher sends its backup codec: where its policy says so everybody is moved to it, so that it can give up
+    /// the other (WIRE.md §4.7).
+    fn regress(&mut self, sid: &str, codec: Codec) {
+        let threshold = self.ctx.config.video.codec_regression_threshold as usize;
+        let is_small = threshold == 0 || self.people.len() < threshold;
+        let Some(publication) = self.tracks.get_mut(sid) else { return };
+        let regresses = match publication.info.backup_codec_policy() {
+            BackupCodecPolicy::Regression => true,
+            BackupCodecPolicy::PreferRegression => is_small,
+            BackupCodecPolicy::Simulcast => false,
+        };
+        if regresses {
+            publication.regressed = Some(codec);
+            self.move_legs(sid, codec);
+        }
     }
 
     fn start_receiving(
@@ -262,6 +289,7 @@ impl Room {
         }
         let ended = publication.receivers.iter().position(|r| r.peer == peer && r.section.mid == mid);
         let Some(ended) = ended.map(|i| publication.receivers.remove(i)) else { return };
+        publication.regressed = publication.regressed.filter(|codec| *codec != ended.codec);
         self.sources.remove(&ended.track);
         self.shard.send(Command::RemoveTrack { track: ended.track });
         self.rebind(&sid, ended.track);
