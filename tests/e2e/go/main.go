@@ -448,6 +448,7 @@ func main() {
 		report("go: samples of "+s.name, func() (string, error) { return samplesArrive(s) })
 	}
 	report("go: data", dataArrives)
+	report("go: a backup codec", backupCodec)
 	report("pion: only AES-CM, both ways", cmBothWays)
 	fmt.Printf("%d passed, %d failed\n", passed, failed)
 	if failed > 0 {
