@@ -196,6 +196,11 @@ pub const API_SECRET_BYTES_MIN: usize = 32;
 /// client of a full node to come back in the same second.
 pub const HTTP_CONNECTIONS_MAX: usize = 16_384;
 
+/// What is read and forgotten of a client after the server ended its connection, so that the client hears why: four times
+/// the largest signal message, and time for it to come in and for the client's answer to the close.
+pub const DISCARD_BYTES_MAX: u64 = 8 << 20;
+pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Request line and headers of one HTTP request: Go's default, which clients' join requests were sized against.
 pub const HTTP_HEAD_BYTES_MAX: usize = 1 << 20;
 /// Codecs one track may announce: every video codec there is, once.

@@ -1,12 +1,13 @@
 //! What qualities of a video track anybody wants, so that its publisher may stop sending the rest (WIRE.md §4.7). Pure:
 //! the room tells it who wants what and the time.
 
-use crate::proto::{SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate, VideoQuality};
+use crate::proto::{
+    SubscribedAudioCodec, SubscribedAudioCodecUpdate, SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate,
+    VideoQuality,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Less is asked for only after this long, so that a subscriber that comes right back finds its quality.
-const PAUSE_DELAY: Duration = Duration::from_secs(5);
 /// A track nobody subscribed to for this long is reported as unwanted.
 const FIRST_REPORT: Duration = Duration::from_secs(10);
 
@@ -20,11 +21,14 @@ pub struct Demand {
     told: Option<Wanted>,
     /// When to lower it.
     due: Option<Instant>,
+    /// Less is asked for only after this long, so that a subscriber that comes right back finds its quality.
+    pause_delay: Duration,
 }
 
 impl Demand {
-    pub fn new(now: Instant) -> Demand {
-        Demand { told: None, due: Some(now + FIRST_REPORT) }
+    /// `pause_delay` is `video.dynacast_pause_delay`.
+    pub fn new(now: Instant, pause_delay: Duration) -> Demand {
+        Demand { told: None, due: Some(now + FIRST_REPORT), pause_delay }
     }
 
     /// When [`Demand::plan`] has something to say although nothing changed.
@@ -39,7 +43,7 @@ impl Demand {
         };
         let raised: Wanted = merge(told, &wanted);
         if raised != *told {
-            self.due = (raised != wanted).then(|| now + PAUSE_DELAY);
+            self.due = (raised != wanted).then(|| now + self.pause_delay);
             return self.tell(raised);
         }
         if wanted == *told {
@@ -53,7 +57,7 @@ impl Demand {
             }
             Some(_) => None,
             None => {
-                self.due = Some(now + PAUSE_DELAY);
+                self.due = Some(now + self.pause_delay);
                 None
             }
         }
@@ -112,6 +116,16 @@ pub fn update(track_sid: &str, wanted: &Wanted) -> SubscribedQualityUpdate {
     }
 }
 
+/// The same for an audio track that was announced in several codecs: each is wanted or not.
+pub fn audio_update(track_sid: &str, wanted: &Wanted) -> SubscribedAudioCodecUpdate {
+    let codec =
+        |(codec, max): &(String, VideoQuality)| SubscribedAudioCodec { codec: codec.clone(), enabled: rank(*max) > 0 };
+    SubscribedAudioCodecUpdate {
+        track_sid: track_sid.to_owned(),
+        subscribed_audio_codecs: wanted.iter().map(codec).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,7 +139,7 @@ mod tests {
     async fn more_is_asked_for_at_once_and_less_after_a_while() {
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
-        let mut demand = Demand::new(start);
+        let mut demand = Demand::new(start, Duration::from_secs(5));
         let steps = [
             (1, Off, None),
             (2, Low, Some(Low)),
@@ -148,7 +162,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_wanting_is_reported_after_ten_seconds() {
         let start = Instant::now();
-        let mut demand = Demand::new(start);
+        let mut demand = Demand::new(start, Duration::from_secs(5));
         assert_eq!(demand.plan(vp8(Off), start), None);
         assert_eq!(demand.due(), Some(start + FIRST_REPORT));
         assert_eq!(demand.plan(vp8(Off), start + FIRST_REPORT), Some(vp8(Off)));

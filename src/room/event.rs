@@ -22,11 +22,12 @@ impl Room {
     pub fn handle_event(&mut self, event: Event) {
         match event {
             Event::IceConnected { peer, pair } => self.ice_connected(peer, pair),
-            Event::PairChanged { peer, pair } => debug!(?peer, ?pair, "candidate pair changed"),
+            Event::PairChanged { peer, pair } => self.pair_changed(peer, pair),
             Event::IceLost { peer } => self.ice_lost(peer),
             Event::Connected { peer, took } => self.connected(peer, took),
             Event::Failed { peer, why } => self.transport_failed(peer, &why),
             Event::ChannelOpen { peer, channel, .. } => self.channel_open(peer, channel),
+            Event::ChannelClosed { peer, channel } => self.channel_closed(peer, channel),
             Event::Data { peer, channel, reliable, bytes, .. } => self.handle_data(peer, channel, reliable, bytes),
             Event::Speakers { peer, levels } => self.handle_speakers(peer, levels),
             Event::Quality { peer, tracks, legs } => self.handle_quality(peer, tracks, legs),
@@ -44,11 +45,20 @@ impl Room {
         debug!(participant = p.info.identity, ?pair, "ICE connected");
         let Some(link) = p.links.by_peer(peer) else { return };
         link.ice_up = true;
+        link.pair = Some(pair);
         link.ice_was_up = true;
         link.failed = false;
         let took = link.described_at.map_or(HANDSHAKE_MIN, |at| now - at);
         if !link.connected {
             self.timers.arm(Timer::Handshake(key), now + (3 * took).clamp(HANDSHAKE_MIN, HANDSHAKE_MAX));
+        }
+    }
+
+    fn pair_changed(&mut self, peer: PeerKey, pair: CandidatePair) {
+        debug!(?peer, ?pair, "candidate pair changed");
+        let Some(p) = self.peers.get(&peer).and_then(|key| self.people.get_mut(key)) else { return };
+        if let Some(link) = p.links.by_peer(peer) {
+            link.pair = Some(pair);
         }
     }
 
@@ -109,13 +119,13 @@ impl Room {
         let Some(key) = self.peers.get(&peer).copied() else { return };
         let Some(p) = self.people.get_mut(&key) else { return };
         let Some(link) = p.links.by_peer(peer) else { return };
-        let connection = link.target.as_str_name();
+        let (connection, pair) = (link.target.as_str_name(), link.pair);
         link.ice_up = false;
         link.failed = true;
         let identity = &p.info.identity;
         match why {
             PeerFailure::Ice { tried } => info!(participant = identity, connection, ?tried, "ICE failed"),
-            PeerFailure::Dtls { why } => info!(participant = identity, connection, why, "DTLS failed"),
+            PeerFailure::Dtls { why } => info!(participant = identity, connection, why, ?pair, "DTLS failed"),
             PeerFailure::Abuse { why } => info!(participant = identity, connection, why, "client broke a limit"),
             PeerFailure::Fault => {
                 tracing::error!(participant = identity, connection, "the server's fault ended a transport")

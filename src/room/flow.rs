@@ -7,6 +7,7 @@ use super::data::rpc::{RpcCall, RpcOutcome};
 use super::data::{Relay, Sender, Sequence, Verdict};
 use super::data_track::{DataSubscriptions, PublishedDataTracks};
 use super::error::RoomError;
+use super::leave::Departure;
 use super::participant::{Participant, ParticipantKey};
 use super::state::Room;
 use super::timers::Timer;
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{debug, info};
 
 /// How a call of the API ends.
 pub type Answer = Result<String, RoomError>;
@@ -90,6 +91,17 @@ impl Room {
         missed.extend(p.data.held.take());
         for bytes in missed {
             self.shard.send(Command::SendData { peer, channel: Channel::Reliable, bytes });
+        }
+    }
+
+    /// A channel the participant is sent data on ended while its transport goes on: what is sent now is lost.
+    pub(super) fn channel_closed(&mut self, peer: PeerKey, channel: Channel) {
+        let Some(key) = self.peers.get(&peer).copied() else { return };
+        let Some(p) = self.people.get(&key).filter(|p| p.primary_peer() == peer) else { return };
+        debug!(participant = p.info.identity, ?channel, "data channel closed");
+        if self.ctx.config.rtc.reconnect_on_data_channel_error {
+            info!(participant = p.info.identity, ?channel, "a data channel failed; the client is told to reconnect");
+            self.remove(key, Departure::StateMismatch);
         }
     }
 

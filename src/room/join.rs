@@ -114,6 +114,7 @@ impl Room {
             unapplied: Default::default(),
             track_permissions: TrackPermissions::default(),
             data: ParticipantData::new(Instant::now()),
+            transport_failed_at: None,
             round_trip: Duration::ZERO,
             simulated: Simulated::default(),
         }

@@ -115,7 +115,7 @@ impl Room {
         self.forget_legs(&gone);
         for link in gone.links.iter() {
             self.peers.remove(&link.peer);
-            self.shard.send(Command::RemovePeer { peer: link.peer });
+            self.shard.send(Command::RemovePeer { peer: link.peer, span: link.span(gone.identity()) });
         }
         gone.info.set_state(State::Disconnected);
         gone.info.set_disconnect_reason(why.reason());
@@ -142,10 +142,11 @@ impl Room {
         }
     }
 
-    /// Its own legs end with its transports.
+    /// Its own legs end with its transports. Nobody may be left who wants what they carried.
     fn forget_legs(&mut self, gone: &Participant) {
-        for leg in gone.subscriptions.values().filter_map(|s| s.leg.as_ref()) {
+        for (sid, leg) in gone.subscriptions.iter().filter_map(|(sid, s)| Some((sid, s.leg.as_ref()?))) {
             self.legs.remove(&leg.key);
+            self.quality_changed(sid);
         }
     }
 }

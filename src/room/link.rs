@@ -4,9 +4,10 @@
 use super::negotiate::{Connection, ConnectionSetup};
 use crate::limits::CANDIDATES_MAX;
 use crate::proto::{SignalTarget, TrickleRequest};
-use crate::shard::{CandidatePolicy, IceCredentials, PeerKey, RemoteTransport};
+use crate::shard::{CandidatePair, CandidatePolicy, IceCredentials, PeerKey, RemoteTransport};
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::{Span, info_span};
 
 /// WIRE.md §3.7.
 const DEBOUNCE: Duration = Duration::from_millis(150);
@@ -23,6 +24,8 @@ pub struct Link {
     pub offer: Offer,
     /// ICE has a working pair now.
     pub ice_up: bool,
+    /// The last one ICE came to.
+    pub pair: Option<CandidatePair>,
     /// ICE had one once.
     pub ice_was_up: bool,
     /// ICE, DTLS: media flows.
@@ -93,6 +96,7 @@ impl Link {
             connection: Connection::new(setup),
             offer: Offer::new(),
             ice_up: false,
+            pair: None,
             ice_was_up: false,
             connected: false,
             failed: false,
@@ -113,6 +117,11 @@ impl Link {
             self.waiting.push(candidate);
         }
         None
+    }
+
+    /// What its transport's end is logged under.
+    pub fn span(&self, identity: &str) -> Span {
+        info_span!("transport", participant = identity, connection = self.target.as_str_name())
     }
 
     /// Notes the client's transport and gives the candidates that waited for it.

@@ -60,6 +60,8 @@ pub struct Participant {
     pub unapplied: BTreeSet<String>,
     pub track_permissions: TrackPermissions,
     pub data: ParticipantData,
+    /// When one of its transports failed last.
+    pub transport_failed_at: Option<Instant>,
     /// Of its signal connection, as the client measured it last.
     pub round_trip: Duration,
     pub simulated: Simulated,

@@ -4,12 +4,18 @@ use super::negotiate::{Kind, PendingTrack, ReceivingSection};
 use super::participant::ParticipantKey;
 use crate::proto::{AudioTrackFeature, TrackInfo, TrackType, encryption};
 use crate::shard::{Codec, PeerKey, TrackKey};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long an announced track may take to be sent, as in LiveKit.
+pub const UNSENT_MAX: Duration = Duration::from_secs(30);
 
 /// Announced by AddTrack, not yet sent.
 #[derive(Clone, Debug)]
 pub struct Announced {
     pub cid: String,
     pub info: TrackInfo,
+    pub since: Instant,
 }
 
 /// A track that is sent and that others may subscribe to.
@@ -21,6 +27,8 @@ pub struct Publication {
     pub receivers: Vec<Receiver>,
     /// The publisher knows that somebody listens.
     pub subscribed_told: bool,
+    /// The backup codec that everybody who can is sent, since somebody needed it (WIRE.md §4.7).
+    pub regressed: Option<Codec>,
 }
 
 /// One codec of a track, on the section that carries it.
@@ -43,6 +51,11 @@ impl Announced {
 
     pub fn has_cid(&self, track_id: &str) -> bool {
         has_cid(&self.cid, &self.info, track_id)
+    }
+
+    /// When its publication counts as failed; a muted track may wait for ever.
+    pub fn overdue_at(&self) -> Option<Instant> {
+        (!self.info.muted).then(|| self.since + UNSENT_MAX)
     }
 }
 
@@ -73,14 +86,31 @@ impl Publication {
     pub fn codecs(&self) -> Vec<Codec> {
         let sent = self.receivers.iter().map(|r| r.codec);
         let opus = self.receivers.iter().filter(|r| r.codec == Codec::Red).map(|_| Codec::Opus);
-        let announced = self.info.codecs.iter().filter_map(|c| Codec::from_name(&c.mime_type));
         let mut codecs = Vec::new();
-        for codec in sent.chain(opus).chain(announced.filter(|c| c.is_audio() == (self.kind() == Kind::Audio))) {
+        for codec in sent.chain(opus).chain(self.codecs_announced()) {
             if !codecs.contains(&codec) {
                 codecs.push(codec);
             }
         }
         codecs
+    }
+
+    pub fn codecs_announced(&self) -> impl Iterator<Item = Codec> {
+        let is_audio = self.kind() == Kind::Audio;
+        let known = self.info.codecs.iter().filter_map(|c| Codec::from_name(&c.mime_type));
+        known.filter(move |codec| codec.is_audio() == is_audio)
+    }
+
+    /// The same as a subscriber is offered them.
+    pub fn codecs_offered(&self) -> Vec<Codec> {
+        let mut codecs = self.codecs();
+        codecs.sort_by_key(|codec| Some(*codec) != self.regressed);
+        codecs
+    }
+
+    /// Whether its publisher may be told what to send.
+    pub fn has_choice(&self) -> bool {
+        self.kind() == Kind::Video || self.info.codecs.len() > 1
     }
 
     /// The receiver whose packets suit a subscriber that takes `codec`; none if the publisher does not send it yet.
@@ -90,7 +120,7 @@ impl Publication {
     }
 }
 
-fn is_opus(codec: Codec) -> bool {
+pub fn is_opus(codec: Codec) -> bool {
     matches!(codec, Codec::Opus | Codec::Red)
 }
 
@@ -123,8 +153,8 @@ mod tests {
     use super::*;
     use crate::proto::SimulcastCodecInfo;
 
-    #[test]
-    fn an_answer_knows_all_cids_and_codecs() {
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_knows_all_cids_and_codecs() {
         let codec = |mime: &str, cid: &str| SimulcastCodecInfo {
             mime_type: mime.into(),
             cid: cid.into(),
@@ -136,7 +166,7 @@ mod tests {
             audio_features: vec![AudioTrackFeature::TfNoDtx as i32],
             ..TrackInfo::default()
         };
-        let track = Announced { cid: "a".into(), info };
+        let track = Announced { cid: "a".into(), info, since: Instant::now() };
         let pending = track.for_answer();
         assert_eq!(pending.codecs, ["VP9", "VP8"]);
         assert!(pending.cids.contains(&"b".to_owned()));

@@ -1,10 +1,12 @@
 //! How an announced track becomes a published one, and how it ends (WIRE.md §2.7, §4.1).
 
+use super::leave::Departure;
 use super::negotiate::ReceivingSection;
 use super::participant::{Participant, ParticipantKey};
 use super::publication::{Announced, Publication, Receiver, kind};
 use super::state::Room;
 use super::target::{layer_sizes, number_layers};
+use super::timers::Timer;
 use super::track_info::Rules;
 use super::{clock, codecs, track_info};
 use crate::limits::{PARKED_SECTIONS_MAX, PENDING_TRACKS_MAX, QUEUED_TRACKS_MAX};
@@ -12,10 +14,11 @@ use crate::proto::request_response::{Reason, Request};
 use crate::proto::signal_response::Message;
 use crate::proto::video_layer::Mode;
 use crate::proto::{
-    AddTrackRequest, MuteTrackRequest, TimedVersion, TrackInfo, TrackPublishedResponse, TrackSource, TrackType,
-    TrackUnpublishedResponse, VideoLayer, encryption,
+    AddTrackRequest, BackupCodecPolicy, MuteTrackRequest, TimedVersion, TrackInfo, TrackPublishedResponse, TrackSource,
+    TrackType, TrackUnpublishedResponse, VideoLayer, encryption,
 };
 use crate::shard::{Codec, Command, Encoding, LayerMode, PayloadType, PeerKey, TrackKey, TrackSetup};
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 impl Room {
@@ -61,9 +64,31 @@ impl Room {
         let publishable = codecs::publish_codecs(enabled, &p.client);
         let rules = Rules { enabled: &publishable, client: &p.client };
         let info = track_info::announced(&request, rules);
-        p.announced.push(Announced { cid: request.cid.clone(), info: info.clone() });
+        p.announced.push(Announced { cid: request.cid.clone(), info: info.clone(), since: Instant::now() });
         p.send(Message::TrackPublished(TrackPublishedResponse { cid: request.cid, track: Some(info) }));
         self.unpark(key);
+        self.watch_unsent(key);
+    }
+
+    /// Where the configuration asks for it, a client whose track does not come is told to start over.
+    fn watch_unsent(&mut self, key: ParticipantKey) {
+        let wanted = self.ctx.config.rtc.reconnect_on_publication_error;
+        let Some(p) = self.people.get(&key).filter(|_| wanted) else { return };
+        if let Some(due) = p.announced.iter().filter_map(Announced::overdue_at).min() {
+            self.timers.arm(Timer::Unsent(key), due);
+        }
+    }
+
+    pub(super) fn publication_overdue(&mut self, key: ParticipantKey, now: Instant) {
+        let Some(p) = self.people.get(&key) else { return };
+        let overdue = p.announced.iter().find(|a| a.overdue_at().is_some_and(|at| at <= now));
+        match overdue {
+            None => self.watch_unsent(key),
+            Some(track) => {
+                info!(participant = p.info.identity, track = track.sid(), "not sent; the client is told to reconnect");
+                self.remove(key, Departure::StateMismatch);
+            }
+        }
     }
 
     /// A further codec of a track that is known already.
@@ -163,7 +188,7 @@ impl Room {
 
     fn publish(&mut self, key: ParticipantKey, announced: Announced, peer: PeerKey, section: ReceivingSection) {
         let Some(codec) = section.payloads.first().map(|p| p.codec) else { return };
-        let Announced { cid, mut info } = announced;
+        let Announced { cid, mut info, .. } = announced;
         let version = self.versions.next(clock::unix_ms() * 1000);
         let index = complete(&mut info, &section, codec, version);
         let sid = info.sid.clone();
@@ -172,7 +197,14 @@ impl Room {
         info!(participant = p.info.identity, track = sid, mime = info.mime_type, name = info.name, "published");
         p.published.push(sid.clone());
         p.info.is_publisher = true;
-        let publication = Publication { publisher: key, cid, info, receivers: vec![receiver], subscribed_told: false };
+        let publication = Publication {
+            publisher: key,
+            cid,
+            info,
+            receivers: vec![receiver],
+            subscribed_told: false,
+            regressed: None,
+        };
         self.tracks.insert(sid.clone(), publication);
         self.announce_tracks(key);
         self.count_people();
@@ -193,7 +225,27 @@ impl Room {
         let publisher = publication.publisher;
         self.announce_tracks(publisher);
         self.start_waiting_legs(sid);
-        self.quality_changed(sid);
+        if index.is_some_and(|i| i > 0) {
+            self.regress(sid, codec);
+        }
+        self.watch_qualities(sid);
+    }
+
+    /// The publisher sends its backup codec: where its policy says so everybody is moved to it, so that it can give up
+    /// the other (WIRE.md §4.7).
+    fn regress(&mut self, sid: &str, codec: Codec) {
+        let threshold = self.ctx.config.video.codec_regression_threshold as usize;
+        let is_small = threshold == 0 || self.people.len() < threshold;
+        let Some(publication) = self.tracks.get_mut(sid) else { return };
+        let regresses = match publication.info.backup_codec_policy() {
+            BackupCodecPolicy::Regression => true,
+            BackupCodecPolicy::PreferRegression => is_small,
+            BackupCodecPolicy::Simulcast => false,
+        };
+        if regresses {
+            publication.regressed = Some(codec);
+            self.move_legs(sid, codec);
+        }
     }
 
     fn start_receiving(
@@ -237,6 +289,7 @@ impl Room {
         }
         let ended = publication.receivers.iter().position(|r| r.peer == peer && r.section.mid == mid);
         let Some(ended) = ended.map(|i| publication.receivers.remove(i)) else { return };
+        publication.regressed = publication.regressed.filter(|codec| *codec != ended.codec);
         self.sources.remove(&ended.track);
         self.shard.send(Command::RemoveTrack { track: ended.track });
         self.rebind(&sid, ended.track);

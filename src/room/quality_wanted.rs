@@ -3,7 +3,7 @@
 use super::dynacast::{self, Demand, Wanted, rank};
 use super::negotiate::Kind;
 use super::participant::{Participant, ParticipantKey};
-use super::publication::Publication;
+use super::publication::{Publication, is_opus};
 use super::state::Room;
 use super::target::TrackSettings;
 use super::timers::Timer;
@@ -56,10 +56,11 @@ impl Room {
         }
     }
 
-    /// Begins to tell the publisher of a video track what is wanted of it.
+    /// Begins to tell the publisher of a track what is wanted of it, or goes on.
     pub(super) fn watch_qualities(&mut self, sid: &str) {
-        if self.tracks.get(sid).is_some_and(|t| t.kind() == Kind::Video) {
-            self.demands.insert(sid.to_owned(), Demand::new(Instant::now()));
+        let delay = self.ctx.config.video.dynacast_pause_delay;
+        if self.tracks.get(sid).is_some_and(Publication::has_choice) {
+            self.demands.entry(sid.to_owned()).or_insert_with(|| Demand::new(Instant::now(), delay));
             self.quality_changed(sid);
         }
     }
@@ -112,25 +113,43 @@ impl Room {
     }
 
     fn tell_wanted(&mut self, sid: &str, wanted: &Wanted) {
-        let Some(publisher) = self.tracks.get(sid).filter(|t| !t.info.muted).map(|t| t.publisher) else { return };
-        self.send(publisher, Message::SubscribedQualityUpdate(dynacast::update(sid, wanted)));
+        let Some(track) = self.tracks.get(sid).filter(|t| !t.info.muted) else { return };
+        let message = match track.kind() {
+            Kind::Video => Message::SubscribedQualityUpdate(dynacast::update(sid, wanted)),
+            Kind::Audio => Message::SubscribedAudioCodecUpdate(dynacast::audio_update(sid, wanted)),
+        };
+        self.send(track.publisher, message);
     }
 
-    /// The highest quality any subscriber wants, for each codec the track is sent in.
+    /// The highest quality any subscriber wants, for each codec the track is sent in, or an audio track was announced in.
     fn wanted_of(&self, sid: &str) -> Wanted {
         let Some(track) = self.tracks.get(sid) else { return Wanted::new() };
-        let wanted = |codec: Codec| (codec.name().to_ascii_lowercase(), self.wanted_in(track, codec));
-        track.codecs().into_iter().map(wanted).collect()
+        let name = |codec: Codec| codec.name().to_ascii_lowercase();
+        match track.kind() {
+            Kind::Video => track.codecs().into_iter().map(|c| (name(c), self.wanted_in(track, c))).collect(),
+            Kind::Audio => track.codecs_announced().map(|c| (name(c), self.wanted_as_audio(track, c))).collect(),
+        }
+    }
+
+    /// All or nothing; RED is Opus here, and who muted the track for itself still has it.
+    fn wanted_as_audio(&self, track: &Publication, codec: Codec) -> VideoQuality {
+        let takes = |p: &Participant| {
+            first_choice(p, &track.info.sid).is_some_and(|first| first == codec || (is_opus(first) && is_opus(codec)))
+        };
+        if self.people.values().any(takes) { VideoQuality::High } else { VideoQuality::Off }
     }
 
     /// By those who take that codec before all others, whether it is sent already or not.
     fn wanted_in(&self, track: &Publication, codec: Codec) -> VideoQuality {
         let sid = &track.info.sid;
-        let takes = |p: &&Participant| {
-            let accepted = p.subscriptions.get(sid).and_then(|s| s.leg.as_ref()?.accepted.as_ref());
-            accepted.and_then(|a| a.payloads.first()).is_some_and(|first| first.codec == codec)
-        };
+        let takes = |p: &&Participant| first_choice(p, sid) == Some(codec);
         let wanted = self.people.values().filter(takes).map(|p| p.settings_for(sid).wanted_quality(&track.info));
         wanted.max_by_key(|q| rank(*q)).unwrap_or(VideoQuality::Off)
     }
+}
+
+/// The codec of a track that a subscriber takes before all others.
+fn first_choice(p: &Participant, sid: &str) -> Option<Codec> {
+    let accepted = p.subscriptions.get(sid).and_then(|s| s.leg.as_ref()?.accepted.as_ref())?;
+    accepted.payloads.first().map(|first| first.codec)
 }

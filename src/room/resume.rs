@@ -41,6 +41,7 @@ impl Room {
         p.client = Client(start.client.clone());
         info!(participant = p.info.identity, sid = p.info.sid, reason = start.reconnect_reason, "resumed");
         self.timers.cancel(Timer::Grace(key));
+        self.note_reported_failure(key, start.reconnect_reason);
         self.greet_again(key, since);
         self.refresh_token(key);
         self.simulate_drop(key);

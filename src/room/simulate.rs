@@ -6,7 +6,7 @@ use super::state::Room;
 use super::timers::Timer;
 use crate::proto::simulate_scenario::Scenario;
 use crate::proto::{CandidateProtocol, SimulateScenario};
-use crate::shard::CandidatePolicy;
+use crate::shard::{CandidatePolicy, Command};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -32,8 +32,8 @@ impl Room {
                 p.simulated.refusals = 0;
             }),
             Some(Scenario::LeaveRequestFullReconnect(_)) => self.remove(key, Departure::StateMismatch),
-            // A subscriber's bandwidth is its shard's to estimate.
-            Some(Scenario::SubscriberBandwidth(_)) | None => (),
+            Some(Scenario::SubscriberBandwidth(bps)) => self.simulate_bandwidth(key, bps),
+            None => (),
         }
     }
 
@@ -44,6 +44,13 @@ impl Room {
         self.speakers.simulate(p.sid(), until.into_std());
         self.report_speakers(Instant::now());
         self.timers.arm(Timer::SimulatedSpeaker(key), until);
+    }
+
+    /// 0 ends it.
+    fn simulate_bandwidth(&mut self, key: ParticipantKey, bps: i64) {
+        let Some(p) = self.people.get(&key) else { return };
+        let bps = u64::try_from(bps).ok().filter(|bps| *bps > 0);
+        self.shard.send(Command::SetCapacity { peer: p.links.sending_ref().peer, bps });
     }
 
     /// Only TCP, or anything, from the next ICE restart or session on.

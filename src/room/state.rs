@@ -168,6 +168,7 @@ impl Room {
             Timer::Handshake(key) => self.handshake_overdue(key),
             Timer::RefreshToken(key) => self.refresh_token(key),
             Timer::Settings(key) => self.apply_settings(key),
+            Timer::Unsent(key) => self.publication_overdue(key, now),
             Timer::Reconcile => self.reconcile_all(now),
             Timer::Updates => self.flush_updates(),
             Timer::Speakers | Timer::SimulatedSpeaker(_) => self.report_speakers(now),

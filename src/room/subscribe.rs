@@ -1,5 +1,6 @@
 //! Who is sent what: wishes, permissions, and the legs that follow from both (WIRE.md §4.12).
 
+use super::leave::Departure;
 use super::negotiate::{Kind, SenderSetup};
 use super::participant::{Participant, ParticipantKey};
 use super::publication::Publication;
@@ -12,10 +13,10 @@ use crate::proto::{
     SubscriptionError, SubscriptionPermission, SubscriptionPermissionUpdate, SubscriptionResponse, TrackSubscribed,
     UpdateSubscription,
 };
-use crate::shard::{Command, LegKey, LegSetup, PayloadType, TrackKey};
+use crate::shard::{Codec, Command, LegKey, LegSetup, PayloadType, TrackKey};
 use std::time::Duration;
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{debug, info};
 
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(3);
 
@@ -160,7 +161,7 @@ impl Room {
             kind: track.kind(),
             track_sid: sid.to_owned(),
             stream_id: leg.stream_id.clone(),
-            codecs: track.codecs().iter().map(|c| c.name().to_owned()).collect(),
+            codecs: track.codecs_offered().iter().map(|c| c.name().to_owned()).collect(),
             stereo: track.for_answer().stereo,
             ssrc: leg.ssrc,
             rtx_ssrc: leg.rtx_ssrc,
@@ -237,10 +238,21 @@ impl Room {
 
     /// A codec of a track ended: legs that forwarded it are negotiated anew for what is left.
     pub(super) fn rebind(&mut self, sid: &str, ended: TrackKey) {
+        self.negotiate_anew(sid, |leg| leg.bound == Some(ended));
+    }
+
+    /// Who is sent another codec of the track and takes this one gets it, on a new section: some clients cannot change in
+    /// place.
+    pub(super) fn move_legs(&mut self, sid: &str, codec: Codec) {
+        let track = self.tracks.get(sid).and_then(|t| t.receiver_for(codec)).map(|r| r.track);
+        self.negotiate_anew(sid, |leg| leg.bound.is_some() && leg.bound != track && leg.takes(codec));
+    }
+
+    fn negotiate_anew(&mut self, sid: &str, is_meant: impl Fn(&Leg) -> bool) {
         for key in self.keys_of_people() {
             let Some(p) = self.people.get(&key) else { continue };
             let leg = p.subscriptions.get(sid).and_then(|s| s.leg.as_ref());
-            if leg.is_some_and(|l| l.bound == Some(ended)) {
+            if leg.is_some_and(&is_meant) {
                 self.detach(key, sid);
                 self.reconcile_one(key, sid);
             }
@@ -291,14 +303,18 @@ impl Room {
         };
         let given_up: Vec<_> = p.subscriptions.iter().filter_map(verdict).collect();
         for (sid, why) in given_up {
-            self.drop_subscription(
-                key,
-                &sid,
-                match why {
-                    GivenUp::Missing => SubscriptionError::SeTrackNotfound,
-                    GivenUp::NotBound => SubscriptionError::SeUnknown,
-                },
-            );
+            match why {
+                GivenUp::Missing => self.drop_subscription(key, &sid, SubscriptionError::SeTrackNotfound),
+                GivenUp::NotBound => self.subscription_failed(key, &sid),
+            }
+        }
+    }
+
+    fn subscription_failed(&mut self, key: ParticipantKey, sid: &str) {
+        self.drop_subscription(key, sid, SubscriptionError::SeUnknown);
+        if self.ctx.config.rtc.reconnect_on_subscription_error && self.people.contains_key(&key) {
+            info!(track = sid, "a subscription failed; the client is told to reconnect");
+            self.remove(key, Departure::StateMismatch);
         }
     }
 

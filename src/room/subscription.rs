@@ -1,7 +1,7 @@
 //! One participant's wish for one track, and how far it got (WIRE.md §4.12).
 
 use super::negotiate::Kind;
-use crate::shard::{ExtensionIds, LegKey, PayloadType, TrackKey};
+use crate::shard::{Codec, ExtensionIds, LegKey, PayloadType, TrackKey};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -87,6 +87,11 @@ impl Leg {
         let ssrc = || rand::random_range(1..u32::MAX);
         let rtx_ssrc = if kind == Kind::Video { ssrc() } else { 0 };
         Leg { key: LegKey::fresh(), ssrc: ssrc(), rtx_ssrc, stream_id, since: now, accepted: None, bound: None }
+    }
+
+    /// Whether the client accepted that codec.
+    pub fn takes(&self, codec: Codec) -> bool {
+        self.accepted.as_ref().is_some_and(|a| a.payloads.iter().any(|p| p.codec == codec))
     }
 }
 

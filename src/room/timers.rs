@@ -17,6 +17,8 @@ pub enum Timer {
     /// ICE is up, DTLS is not.
     Handshake(ParticipantKey),
     RefreshToken(ParticipantKey),
+    /// An announced track is not sent.
+    Unsent(ParticipantKey),
     /// A simulated speaker falls silent.
     SimulatedSpeaker(ParticipantKey),
     /// Debounced track settings.
@@ -79,6 +81,7 @@ impl Timers {
             Timer::Grace(key),
             Timer::Handshake(key),
             Timer::RefreshToken(key),
+            Timer::Unsent(key),
             Timer::Settings(key),
             Timer::SimulatedSpeaker(key),
         ];

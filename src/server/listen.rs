@@ -1,6 +1,7 @@
 //! The main port: one listener per bind address, HTTP/1.1 on each connection (WIRE.md §1.1). A connection that does not
 //! finish its headers in time is closed.
 
+use super::patient::PatientStream;
 use super::state::{Lifecycle, Phase};
 use crate::api::slashes::drop_double_slash;
 use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEAD_BYTES_MAX};
@@ -157,7 +158,7 @@ async fn converse(stream: TcpStream, peer: SocketAddr, app: Router, life: Lifecy
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HTTP_HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(PatientStream::new(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {

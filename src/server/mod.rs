@@ -8,6 +8,7 @@ mod ice_tcp;
 mod listen;
 mod media_plane;
 mod node_load;
+mod patient;
 mod state;
 mod unix_signal;
 mod vitals;

@@ -24,9 +24,16 @@ pub enum Command {
         peer: PeerKey,
         creds: IceCredentials,
     },
-    /// Ends a transport with all its tracks and legs.
+    /// Ends a transport with all its tracks and legs. If it was still coming up, what was tried is logged within `span`.
     RemovePeer {
         peer: PeerKey,
+        span: tracing::Span,
+    },
+    /// Fixes what the connection of a subscriber of video is taken to carry, in bits per second; `None` goes by the estimate
+    /// again.
+    SetCapacity {
+        peer: PeerKey,
+        bps: Option<u64>,
     },
     /// Opens a data channel in-band (DCEP) once SCTP is up.
     OpenChannel {

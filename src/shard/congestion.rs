@@ -5,7 +5,7 @@ use super::command::CongestionConfig;
 use super::forward::{Moment, Outbound};
 use super::media::{LegEntry, MediaState, TrackEntry};
 use super::state::State;
-use super::{Event, ExtensionIds, LegKey};
+use super::{Event, ExtensionIds, LegKey, PeerKey};
 use crate::media::allocate::{Allocation, Allocator, LegAllowance, Request};
 use crate::media::bandwidth::Bandwidth;
 use crate::media::bitrate::Bitrate;
@@ -33,6 +33,8 @@ pub struct Congestion {
     shared: bool,
     planned: Instant,
     capacity_min: Bitrate,
+    /// Holds instead of the estimate.
+    fixed: Option<Bitrate>,
 }
 
 impl Congestion {
@@ -46,6 +48,7 @@ impl Congestion {
             shared: false,
             planned: now,
             capacity_min: Bitrate(config.capacity_min_bps),
+            fixed: None,
         }
     }
 
@@ -88,7 +91,7 @@ impl Congestion {
     }
 
     fn room(&self, reserved: Bitrate) -> Bitrate {
-        self.bandwidth.estimate().max(self.capacity_min).minus(reserved)
+        self.fixed.unwrap_or_else(|| self.bandwidth.estimate().max(self.capacity_min)).minus(reserved)
     }
 
     fn plan(&mut self, now: Instant, reserved: Bitrate, requests: &[Request]) -> Allocation {
@@ -155,6 +158,16 @@ impl State {
         tell(&mut congestion.bandwidth);
         if congestion.bandwidth.estimate() < before {
             self.share_out(now, index);
+        }
+    }
+
+    /// Holds a subscriber's connection to `bps`, or lets it go by the estimate again.
+    pub fn set_capacity(&mut self, now: Instant, peer: PeerKey, bps: Option<u64>) {
+        let Some(index) = self.index_of(peer) else { return };
+        if let Some(congestion) = self.peers[index].congestion.as_mut() {
+            congestion.fixed = bps.map(Bitrate);
+            self.share_out(now, index);
+            self.wake(index, now);
         }
     }
 

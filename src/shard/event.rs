@@ -22,6 +22,8 @@ pub enum Event {
     Failed { peer: PeerKey, why: PeerFailure },
     /// A data channel can be written; comes for channels of either side.
     ChannelOpen { peer: PeerKey, label: String, channel: Option<Channel>, ordered: bool, reliable: bool },
+    /// One of LiveKit's data channels ended while the transport goes on.
+    ChannelClosed { peer: PeerKey, channel: Channel },
     /// A message arrived. `channel` is `None` for a label that is not LiveKit's.
     Data { peer: PeerKey, channel: Option<Channel>, reliable: bool, binary: bool, bytes: Bytes },
     /// The first packet of a track arrived.

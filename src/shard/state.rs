@@ -23,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-use tracing::debug;
+use tracing::{Span, debug, info};
 
 /// One shard's world, apart from its sockets' readiness.
 pub struct State {
@@ -95,7 +95,8 @@ impl State {
             Command::SetRemote { peer, remote } => self.set_remote(now, peer, remote),
             Command::AddCandidate { peer, candidate } => self.add_candidate(now, peer, &candidate),
             Command::RestartIce { peer, creds } => self.restart_ice(now, peer, creds),
-            Command::RemovePeer { peer } => self.remove_peer(now, peer),
+            Command::RemovePeer { peer, span } => self.end_peer(now, peer, &span),
+            Command::SetCapacity { peer, bps } => self.set_capacity(now, peer, bps),
             Command::OpenChannel { peer, channel } => self.open_channel(now, peer, channel),
             Command::SendData { peer, channel, bytes } => self.send_data(now, peer, channel, &bytes),
             Command::AddTrack(setup) => self.add_track(now, *setup),
@@ -167,6 +168,17 @@ impl State {
         entry.ufrags.push(creds.ufrag.clone());
         self.routes.add_ufrag(creds.ufrag, index);
         self.touched.push(index);
+    }
+
+    /// Ends a transport that its room has done with.
+    fn end_peer(&mut self, now: Instant, peer: PeerKey, span: &Span) {
+        let unfinished = self.index_of(peer).and_then(|index| self.peers[index].transport.unfinished());
+        match unfinished {
+            Some(Failure::Ice { tried }) => span.in_scope(|| info!(?tried, "ICE unfinished")),
+            Some(Failure::Dtls(why)) => span.in_scope(|| info!(why, "DTLS unfinished")),
+            None => {}
+        }
+        self.remove_peer(now, peer);
     }
 
     fn remove_peer(&mut self, now: Instant, peer: PeerKey) {
@@ -273,7 +285,11 @@ impl State {
                 }
                 Event::ChannelOpen { peer, label, channel, ordered, reliable }
             }
-            PeerEvent::ChannelClosed { id } => return entry.channels.retain(|(known, _)| *known != id),
+            PeerEvent::ChannelClosed { id } => {
+                let Some(channel) = entry.channel_of(id) else { return };
+                entry.channels.retain(|(known, _)| *known != id);
+                Event::ChannelClosed { peer, channel }
+            }
             PeerEvent::Message { id, binary, data } => {
                 let channel = entry.channel_of(id);
                 let reliable = channel.is_none_or(|c| c == Channel::Reliable);

@@ -86,6 +86,10 @@ impl Dtls {
         self.stage == Stage::Open
     }
 
+    pub fn is_handshaking(&self) -> bool {
+        self.stage == Stage::Handshake
+    }
+
     /// Has room for another datagram of data.
     pub fn has_room(&self) -> bool {
         self.is_open() && self.out.len() < limits::DTLS_OUT_MAX

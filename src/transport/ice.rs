@@ -334,9 +334,14 @@ impl Ice {
         Some(Pair { proto, local, remote: transmit.destination })
     }
 
+    /// What was tried of an attempt that has neither come to a pair nor been given up.
+    pub fn unfinished(&self) -> Option<Vec<String>> {
+        matches!(self.phase, Phase::Checking { .. } | Phase::Lost { .. }).then(|| self.tried())
+    }
+
     /// For an operator to see why nothing worked.
     fn tried(&self) -> Vec<String> {
-        let checked = self.paths.pairs().map(|pair| format!("check from {:?} {}", pair.proto, pair.remote));
+        let checked = self.paths.pairs().map(|pair| format!("check {pair}"));
         let offered = self.candidates.iter().map(|c| format!("candidate {} {} {}", c.proto(), c.addr(), c.kind()));
         checked.chain(offered).collect()
     }

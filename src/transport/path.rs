@@ -4,6 +4,7 @@
 //! where we send, at once.
 
 use crate::limits;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -21,6 +22,17 @@ pub struct Pair {
     pub proto: Proto,
     pub local: SocketAddr,
     pub remote: SocketAddr,
+}
+
+/// As logs name it.
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proto = match self.proto {
+            Proto::Udp => "udp",
+            Proto::Tcp => "tcp",
+        };
+        write!(f, "{proto} {} -> {}", self.remote, self.local)
+    }
 }
 
 /// A pair with what is known of it.

@@ -263,6 +263,16 @@ impl Peer {
         self.events.pop_front()
     }
 
+    /// What of a transport that is about to be ended was still being tried.
+    pub fn unfinished(&self) -> Option<Failure> {
+        if let Some(tried) = self.ice.unfinished() {
+            return Some(Failure::Ice { tried });
+        }
+        let pair = self.ice.pair()?;
+        let handshaking = !self.ended && self.dtls.as_ref().is_some_and(Dtls::is_handshaking);
+        handshaking.then(|| Failure::Dtls(format!("no handshake yet on {pair}")))
+    }
+
     /// Where media goes now.
     pub fn send_pair(&self) -> Option<Pair> {
         self.ice.pair()

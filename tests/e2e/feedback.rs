@@ -1,8 +1,11 @@
 //! What either side tells the other of how media arrives, and what comes of it.
 
 use super::server::{Server, publish, receives, until_stats};
+use lkops::client::media::VideoSource;
 use lkops::client::stats::Stats;
 use lkops::client::{Loss, Participant};
+use lkops::proto::simulate_scenario::Scenario;
+use lkops::proto::{SimulateScenario, signal_request};
 
 async fn pair(server: &Server, loss_of_a: Loss, loss_of_b: Loss) -> [Participant; 2] {
     let (mut a, mut b) = (server.options("r", "a"), server.options("r", "b"));
@@ -48,4 +51,18 @@ async fn the_server_sends_again_what_subscribers_lost() {
     .await;
     let video = stats.received.iter().find(|t| t.is_video).unwrap();
     assert!(video.nacks >= video.recovered && video.frames_broken < video.frames / 10, "{video:#?}");
+}
+
+#[tokio::test]
+async fn a_simulated_bandwidth_lowers_the_picture_until_it_ends() {
+    let server = Server::start().await;
+    let [a, b] = pair(&server, Loss::default(), Loss::default()).await;
+    a.publish_video("cam", VideoSource::simulcast()).await.unwrap();
+    let on = |layer: u8| move |s: &Stats| s.received.iter().any(|t| t.is_video && t.layer == layer);
+    until_stats(&b, "the best picture", on(2)).await;
+    for (bps, layer) in [(250_000, 0), (0, 2)] {
+        let scenario = Some(Scenario::SubscriberBandwidth(bps));
+        b.request(signal_request::Message::Simulate(SimulateScenario { scenario })).await.unwrap();
+        until_stats(&b, "another picture", on(layer)).await;
+    }
 }

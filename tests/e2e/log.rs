@@ -35,10 +35,8 @@ async fn every_step_of_a_room_is_one_line() {
     assert_eq!((closed.len(), &closed[0]["span"]["sid"]), (1, &of("room opened")[0]["fields"]["sid"]));
 }
 
-/// Fifteen seconds pass until the server gives ICE up, so this is the longest test.
-#[tokio::test]
-async fn failed_ice_is_told_with_what_was_tried() {
-    let server = Server::start().await;
+/// A client that joined, told one candidate nobody answers at, and sends no checks.
+async fn join_in_vain(server: &Server) -> Participant {
     let mut options = server.options("r", "a");
     (options.ice, options.mode) = (false, Mode::Single);
     let a = Participant::join(engine(), options).await.unwrap();
@@ -46,9 +44,34 @@ async fn failed_ice_is_told_with_what_was_tried() {
     let candidate_init = serde_json::json!({"candidate": line, "sdpMid": "0", "sdpMLineIndex": 0}).to_string();
     let trickle = TrickleRequest { candidate_init, target: SignalTarget::Publisher as i32, r#final: false };
     a.request(signal_request::Message::Trickle(trickle)).await.unwrap();
+    a
+}
+
+fn tried(server: &Server, is_wanted: impl Fn(&Value) -> bool) -> String {
+    let lines = server.lines();
+    lines.iter().find(|line| is_wanted(line)).unwrap()["fields"]["tried"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn who_hangs_up_before_ice_is_told_with_what_was_tried() {
+    let server = Server::start().await;
+    let a = join_in_vain(&server).await;
+    // That this is answered proves that the candidate was heard.
+    a.publish_audio("mic", AudioSource::default()).await.unwrap();
+    a.leave().await.unwrap();
+    let unfinished = |line: &Value| message(line) == "ICE unfinished" && line["span"]["participant"] == "a";
+    assert!(server.logged(unfinished).await, "{}", server.text());
+    let tried = tried(&server, unfinished);
+    assert!(tried.contains("candidate udp 192.0.2.7:50000"), "{tried}");
+}
+
+/// Fifteen seconds pass until the server gives ICE up, so this is the longest test.
+#[tokio::test]
+async fn failed_ice_is_told_with_what_was_tried() {
+    let server = Server::start().await;
+    let _a = join_in_vain(&server).await;
     let failed = |line: &Value| message(line) == "ICE failed" && line["fields"]["participant"] == "a";
     assert!(server.logged(failed).await, "{}", server.text());
-    let lines = server.lines();
-    let tried = lines.iter().find(|line| failed(line)).unwrap()["fields"]["tried"].as_str().unwrap();
+    let tried = tried(&server, failed);
     assert!(tried.contains("candidate udp 192.0.2.7:50000"), "{tried}");
 }

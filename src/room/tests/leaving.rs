@@ -253,17 +253,3 @@ async fn simulated_failures_end_the_session_without_a_word() {
         assert!(ann.is_closed());
     }
 }
-
-#[tokio::test(start_paused = true)]
-async fn after_a_blocked_path_a_resume_is_offered_tcp_only() {
-    use crate::shard::CandidatePolicy;
-    let mut tcp = config();
-    tcp.rtc.tcp_port = 7881;
-    let mut world = World::with(tcp, |_| ());
-    let ann = world.join_active(dual("ann"));
-    assert_eq!(world.room.policy_for("ann"), CandidatePolicy::All);
-    world.room.handle_event(Event::Failed { peer: ann.subscriber, why: PeerFailure::Ice { tried: Vec::new() } });
-    assert_eq!(world.room.policy_for("ann"), CandidatePolicy::TcpOnly);
-    let mut again = world.join(resuming(dual("ann")));
-    assert!(!names(&again.heard()).contains(&"trickle"), "the test shard has no TCP candidates");
-}

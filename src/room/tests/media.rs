@@ -362,60 +362,6 @@ async fn a_track_no_client_codec_fits_is_refused() {
     assert!(world.added_legs().is_empty());
 }
 
-/// The offer or answer with another codec in the place of VP8.
-fn in_vp9(sdp: &str) -> String {
-    sdp.replace("VP8/90000", "VP9/90000\r\na=fmtp:96 profile-id=0")
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_backup_codec_is_asked_for_when_somebody_needs_it() {
-    use crate::proto::{AddTrackRequest, SimulcastCodec};
-    let codec = |codec: &str, cid: &str| SimulcastCodec { codec: codec.into(), cid: cid.into(), ..Default::default() };
-    let mut world = World::new();
-    let mut ann = world.join_active(dual("ann"));
-    let mut bob = world.join_active(dual("bob"));
-    let request = AddTrackRequest {
-        simulcast_codecs: vec![codec("vp9", "cam"), codec("vp8", "")],
-        ..add_track("cam", TrackSource::Camera)
-    };
-    world.say(&ann, Ask::AddTrack(request.clone()));
-    world.say(&ann, Ask::Offer(offer(&in_vp9(&publisher_offer(&[(TrackSource::Camera, "cam")])), 1)));
-    let sid = world.room.participant_info("ann").unwrap().tracks[0].sid.clone();
-    assert_eq!(world.room.participant_info("ann").unwrap().tracks[0].mime_type, "video/VP9");
-    world.pass_ms(150).await;
-    world.commands();
-    ann.heard();
-    let Some(Message::Offer(mut asked)) = bob.heard().into_iter().find(|m| matches!(m, Message::Offer(_))) else {
-        panic!()
-    };
-    asked.sdp = asked.sdp.replace("VP9/90000", "NONE/90000");
-    world.answer(&bob, &asked);
-    assert!(world.added_legs().is_empty(), "nobody sends VP8 yet");
-    let heard = ann.heard();
-    let wanted =
-        heard.iter().rev().find_map(|m| if let Message::SubscribedQualityUpdate(u) = m { Some(u) } else { None });
-    let wanted = wanted.unwrap().subscribed_codecs.iter().find(|c| c.codec == "vp8").unwrap();
-    assert!(wanted.qualities.iter().all(|q| q.enabled));
-    let backup = AddTrackRequest {
-        sid: sid.clone(),
-        cid: "backup".into(),
-        simulcast_codecs: vec![codec("vp8", "backup")],
-        ..request
-    };
-    world.say(&ann, Ask::AddTrack(backup));
-    assert_eq!(names(&ann.heard()), ["track_published"]);
-    let sections = publisher_offer(&[(TrackSource::Camera, "cam"), (TrackSource::Camera, "backup")]);
-    let (first, second) = sections.split_at(sections.rfind("m=video").unwrap());
-    world.say(&ann, Ask::Offer(offer(&(in_vp9(first) + second), 2)));
-    let commands = world.commands();
-    let track = commands.iter().find_map(|c| if let Command::AddTrack(t) = c { Some(t.track) } else { None }).unwrap();
-    let leg = commands.iter().find_map(|c| if let Command::AddLeg(l) = c { Some(l) } else { None }).unwrap();
-    assert_eq!((leg.track, leg.peer), (track, bob.subscriber));
-    let info = world.room.participant_info("ann").unwrap();
-    assert_eq!(info.tracks.len(), 1);
-    assert_eq!(info.tracks[0].codecs.iter().filter(|c| !c.mid.is_empty()).count(), 2);
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_recorded_simulcast_offer_becomes_three_layers() {
     use crate::proto::{AddTrackRequest, VideoLayer, VideoQuality};

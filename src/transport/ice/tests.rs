@@ -54,6 +54,22 @@ fn a_socket_bound_to_any_address_answers_from_it() {
 }
 
 #[test]
+fn what_was_tried_is_known_until_there_is_a_pair() {
+    let now = epoch();
+    let local = "10.0.0.1:7882";
+    let mut ice = ice(now, true, local);
+    ice.add_remote_candidate(now, "candidate:1 1 udp 1 192.0.2.7 5000 typ host").unwrap();
+    assert_eq!(ice.unfinished().unwrap(), ["candidate udp 192.0.2.7:5000 host"]);
+    ice.handle_stun(now, pair(local, 4000), &check("us:them", PASSWORD, true)).unwrap();
+    assert_eq!(ice.unfinished(), None);
+    ice.handle_timeout(now + limits::ICE_DISCONNECTED);
+    let tried = ["check udp 203.0.113.5:4000 -> 10.0.0.1:7882", "candidate udp 192.0.2.7:5000 host"];
+    assert_eq!(ice.unfinished().unwrap(), tried);
+    ice.handle_timeout(now + limits::ICE_DISCONNECTED + limits::ICE_FAILED);
+    assert_eq!(ice.unfinished(), None, "a failure was told already");
+}
+
+#[test]
 fn what_is_not_authentic_gets_silence() {
     let now = epoch();
     let local = "10.0.0.1:7882";
