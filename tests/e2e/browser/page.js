@@ -81,7 +81,7 @@ globalThis.cases = {
     return v && a && {
       at: performance.now(), frames: v.framesDecoded ?? 0, width: v.frameWidth ?? 0, bytes: v.bytesReceived + a.bytesReceived,
       freezes: v.freezeCount ?? 0, frozen: v.totalFreezesDuration ?? 0, dropped: v.framesDropped ?? 0,
-      decodeMs: 1000 * (v.totalDecodeTime ?? 0), videoLost: v.packetsLost, plis: v.pliCount, nacks: v.nackCount,
+      decodeMs: 1000 * (v.totalDecodeTime ?? 0), videoLost: v.packetsLost, plis: v.pliCount, nacks: v.nackCount, keys: v.keyFramesDecoded, rtx: v.retransmittedPacketsReceived ?? 0,
       lost: a.packetsLost, heard: a.packetsReceived, concealed: a.concealedSamples ?? 0, samples: a.totalSamplesReceived ?? 0,
     };
   },

@@ -64,6 +64,19 @@ function stalled(samples) {
   return longest;
 }
 
+/** What changed with each sample, for whoever looks into a failure: LKOPS_E2E_TIMELINE=1. */
+function tell(samples, zero) {
+  samples.slice(1).forEach((b, i) => {
+    const a = samples[i];
+    const more = (name) => b[name] - a[name];
+    console.log(
+      `    ${((b.at - zero) / 1000).toFixed(2).padStart(7)} s  ${String(b.width).padStart(4)} px, ${more('frames')} frames, ` +
+      `${(more('bytes') * 8 / (b.at - a.at)).toFixed(0)} kbit/s, audio lost ${more('lost')}, video lost ${more('videoLost')}, ` +
+      `resent ${more('rtx')}, NACKs ${more('nacks')}, PLIs ${more('plis')}, key frames ${more('keys')}, frozen ${more('frozen').toFixed(2)}`,
+    );
+  });
+}
+
 function print(name, f) {
   const percent = (share) => `${(share * 100).toFixed(2)} %`;
   console.log(
@@ -109,6 +122,7 @@ async function step(pub, sub) {
     print('first second of narrow', found.first);
     print(`${NARROW} kbit/s after that`, found.narrow);
     print(`${WIDE} kbit/s again`, found.again);
+    if (process.env.LKOPS_E2E_TIMELINE) tell(samples, down);
     const after = figures(part(down, up));
     const { cpu, told } = await limits(pub);
     console.log(`  top layer back after ${back.toFixed(1)} s; the link dropped ${drops}; frames encoded ${told}, held back by the processor for ${cpu.toFixed(1)} s`);
