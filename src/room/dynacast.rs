@@ -1,12 +1,13 @@
 //! What qualities of a video track anybody wants, so that its publisher may stop sending the rest (WIRE.md §4.7). Pure:
 //! the room tells it who wants what and the time.
 
-use crate::proto::{SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate, VideoQuality};
+use crate::proto::{
+    SubscribedAudioCodec, SubscribedAudioCodecUpdate, SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate,
+    VideoQuality,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Less is asked for only after this long, so that a subscriber that comes right back finds its quality.
-const PAUSE_DELAY: Duration = Duration::from_secs(5);
 /// A track nobody subscribed to for this long is reported as unwanted.
 const FIRST_REPORT: Duration = Duration::from_secs(10);
 
@@ -20,11 +21,13 @@ pub struct Demand {
     told: Option<Wanted>,
     /// When to lower it.
     due: Option<Instant>,
+    /// Less is asked for only after this long, so that a subscriber that comes right back finds its quality.
+    pause_delay: Duration,
 }
 
 impl Demand {
-    pub fn new(now: Instant) -> Demand {
-        Demand { told: None, due: Some(now + FIRST_REPORT) }
+    pub fn new(now: Instant, pause_delay: Duration) -> Demand {
+        Demand { told: None, due: Some(now + FIRST_REPORT), pause_delay }
     }
 
     /// When [`Demand::plan`] has something to say although nothing changed.
@@ -39,7 +42,7 @@ impl Demand {
         };
         let raised: Wanted = merge(told, &wanted);
         if raised != *told {
-            self.due = (raised != wanted).then(|| now + PAUSE_DELAY);
+            self.due = (raised != wanted).then(|| now + self.pause_delay);
             return self.tell(raised);
         }
         if wanted == *told {
@@ -52,8 +55,9 @@ impl Demand {
                 self.tell(wanted)
             }
             Some(_) => None,
+            None if self.pause_delay.is_zero() => self.tell(wanted),
             None => {
-                self.due = Some(now + PAUSE_DELAY);
+                self.due = Some(now + self.pause_delay);
                 None
             }
         }
@@ -112,9 +116,23 @@ pub fn update(track_sid: &str, wanted: &Wanted) -> SubscribedQualityUpdate {
     }
 }
 
+/// The message for a publisher of audio in several codecs, by MIME type.
+pub fn audio_update(track_sid: &str, wanted: &Wanted) -> SubscribedAudioCodecUpdate {
+    let codec = |(codec, wanted): &(String, VideoQuality)| SubscribedAudioCodec {
+        codec: format!("audio/{codec}"),
+        enabled: rank(*wanted) > 0,
+    };
+    SubscribedAudioCodecUpdate {
+        track_sid: track_sid.to_owned(),
+        subscribed_audio_codecs: wanted.iter().map(codec).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    const DELAY: Duration = Duration::from_secs(5);
+
     use VideoQuality::{High, Low, Medium, Off};
 
     fn vp8(quality: VideoQuality) -> Wanted {
@@ -125,7 +143,7 @@ mod tests {
     async fn more_is_asked_for_at_once_and_less_after_a_while() {
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
-        let mut demand = Demand::new(start);
+        let mut demand = Demand::new(start, DELAY);
         let steps = [
             (1, Off, None),
             (2, Low, Some(Low)),
@@ -148,10 +166,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_wanting_is_reported_after_ten_seconds() {
         let start = Instant::now();
-        let mut demand = Demand::new(start);
+        let mut demand = Demand::new(start, DELAY);
         assert_eq!(demand.plan(vp8(Off), start), None);
         assert_eq!(demand.due(), Some(start + FIRST_REPORT));
         assert_eq!(demand.plan(vp8(Off), start + FIRST_REPORT), Some(vp8(Off)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_delay_less_is_asked_for_at_once() {
+        let mut demand = Demand::new(Instant::now(), Duration::ZERO);
+        for quality in [High, Low, Off] {
+            assert_eq!(demand.plan(vp8(quality), Instant::now()), Some(vp8(quality)));
+        }
     }
 
     #[test]

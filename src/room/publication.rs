@@ -21,6 +21,8 @@ pub struct Publication {
     pub receivers: Vec<Receiver>,
     /// The publisher knows that somebody listens.
     pub subscribed_told: bool,
+    /// Everybody gets the backup codec, whoever took the first one too.
+    pub regressed: bool,
 }
 
 /// One codec of a track, on the section that carries it.
@@ -68,9 +70,20 @@ impl Publication {
         self.receivers.iter().find(|r| r.peer == peer && r.section.mid == mid)
     }
 
+    /// In the order subscribers should take them.
+    pub fn codecs(&self) -> Vec<Codec> {
+        let mut codecs = self.announced_first();
+        let first = self.receivers.first().map(|r| r.codec);
+        if let Some(first) = first.filter(|_| self.regressed && self.receivers.len() > 1) {
+            codecs.retain(|codec| *codec != first);
+            codecs.push(first);
+        }
+        codecs
+    }
+
     /// What it is sent in, then what it was announced in and may be sent in once a subscriber needs it. RED carries Opus,
     /// so who cannot take it gets Opus.
-    pub fn codecs(&self) -> Vec<Codec> {
+    pub fn announced_first(&self) -> Vec<Codec> {
         let sent = self.receivers.iter().map(|r| r.codec);
         let opus = self.receivers.iter().filter(|r| r.codec == Codec::Red).map(|_| Codec::Opus);
         let announced = self.info.codecs.iter().filter_map(|c| Codec::from_name(&c.mime_type));

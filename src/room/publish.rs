@@ -172,7 +172,14 @@ impl Room {
         info!(participant = p.info.identity, track = sid, mime = info.mime_type, name = info.name, "published");
         p.published.push(sid.clone());
         p.info.is_publisher = true;
-        let publication = Publication { publisher: key, cid, info, receivers: vec![receiver], subscribed_told: false };
+        let publication = Publication {
+            publisher: key,
+            cid,
+            info,
+            receivers: vec![receiver],
+            subscribed_told: false,
+            regressed: false,
+        };
         self.tracks.insert(sid.clone(), publication);
         self.announce_tracks(key);
         self.count_people();
@@ -193,6 +200,7 @@ impl Room {
         let publisher = publication.publisher;
         self.announce_tracks(publisher);
         self.start_waiting_legs(sid);
+        self.regress(sid);
         self.quality_changed(sid);
     }
 

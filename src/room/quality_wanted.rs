@@ -9,7 +9,7 @@ use super::target::TrackSettings;
 use super::timers::Timer;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::proto::signal_response::Message;
-use crate::proto::{UpdateTrackSettings, VideoQuality};
+use crate::proto::{BackupCodecPolicy, UpdateTrackSettings, VideoQuality};
 use crate::shard::{Codec, Command};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -56,10 +56,12 @@ impl Room {
         }
     }
 
-    /// Begins to tell the publisher of a video track what is wanted of it.
+    /// Begins to tell the publisher what is wanted of a track: of video, and of audio in several codecs.
     pub(super) fn watch_qualities(&mut self, sid: &str) {
-        if self.tracks.get(sid).is_some_and(|t| t.kind() == Kind::Video) {
-            self.demands.insert(sid.to_owned(), Demand::new(Instant::now()));
+        let has_choice = |t: &Publication| t.kind() == Kind::Video || t.info.codecs.len() > 1;
+        if self.tracks.get(sid).is_some_and(has_choice) {
+            let pause_delay = self.ctx.config.video.dynacast_pause_delay;
+            self.demands.insert(sid.to_owned(), Demand::new(Instant::now(), pause_delay));
             self.quality_changed(sid);
         }
     }
@@ -112,15 +114,38 @@ impl Room {
     }
 
     fn tell_wanted(&mut self, sid: &str, wanted: &Wanted) {
-        let Some(publisher) = self.tracks.get(sid).filter(|t| !t.info.muted).map(|t| t.publisher) else { return };
-        self.send(publisher, Message::SubscribedQualityUpdate(dynacast::update(sid, wanted)));
+        let Some(track) = self.tracks.get(sid).filter(|t| !t.info.muted) else { return };
+        let message = match track.kind() {
+            Kind::Video => Message::SubscribedQualityUpdate(dynacast::update(sid, wanted)),
+            Kind::Audio => Message::SubscribedAudioCodecUpdate(dynacast::audio_update(sid, wanted)),
+        };
+        self.send(track.publisher, message);
     }
 
     /// The highest quality any subscriber wants, for each codec the track is sent in.
     fn wanted_of(&self, sid: &str) -> Wanted {
         let Some(track) = self.tracks.get(sid) else { return Wanted::new() };
         let wanted = |codec: Codec| (codec.name().to_ascii_lowercase(), self.wanted_in(track, codec));
-        track.codecs().into_iter().map(wanted).collect()
+        track.announced_first().into_iter().map(wanted).collect()
+    }
+
+    /// The backup codec of a track is there: by the track's policy, or while the room is small, everybody is moved to it
+    /// so that the publisher need not encode both (WIRE.md §4.7).
+    pub(super) fn regress(&mut self, sid: &str) {
+        let Some(track) = self.tracks.get(sid).filter(|t| t.kind() == Kind::Video && t.receivers.len() > 1) else {
+            return;
+        };
+        let threshold = self.ctx.config.video.codec_regression_threshold as usize;
+        let applies = match track.info.backup_codec_policy() {
+            BackupCodecPolicy::Regression => true,
+            BackupCodecPolicy::PreferRegression => threshold == 0 || self.people.len() < threshold,
+            BackupCodecPolicy::Simulcast => false,
+        };
+        let Some(primary) = track.receivers.first().map(|r| r.track).filter(|_| applies) else { return };
+        if let Some(track) = self.tracks.get_mut(sid) {
+            track.regressed = true;
+        }
+        self.rebind(sid, primary);
     }
 
     /// By those who take that codec before all others, whether it is sent already or not.

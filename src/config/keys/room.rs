@@ -111,7 +111,7 @@ fn video(t: &mut Table) {
         "codec_regression_threshold",
         COUNT,
         "5",
-        "Failed subscribers before a publisher is asked for its backup codec.",
+        "People in a room from which both codecs of a track are kept, unless its publisher decides; 0 is never.",
     );
     const CAMERA: &str = "{0: {samples_required: 1, cycles_required: 4, cycle_duration: 500ms}, \
                           1: {samples_required: 5, cycles_required: 20, cycle_duration: 500ms}, \

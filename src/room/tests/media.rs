@@ -2,8 +2,8 @@ use super::world::*;
 use crate::proto::signal_request::Message as Ask;
 use crate::proto::signal_response::Message;
 use crate::proto::{
-    LeaveRequest, MuteTrackRequest, SubscriptionPermission, TrackPermission, TrackSource, UpdateSubscription,
-    UpdateTrackSettings,
+    AddTrackRequest, BackupCodecPolicy, LeaveRequest, MuteTrackRequest, SubscriptionPermission, TrackPermission,
+    TrackSource, UpdateSubscription, UpdateTrackSettings,
 };
 use crate::shard::Command;
 
@@ -367,17 +367,73 @@ fn in_vp9(sdp: &str) -> String {
     sdp.replace("VP8/90000", "VP9/90000\r\na=fmtp:96 profile-id=0")
 }
 
+fn codec(codec: &str, cid: &str) -> crate::proto::SimulcastCodec {
+    crate::proto::SimulcastCodec { codec: codec.into(), cid: cid.into(), ..Default::default() }
+}
+
+fn camera_with_backup(policy: BackupCodecPolicy) -> AddTrackRequest {
+    AddTrackRequest {
+        simulcast_codecs: vec![codec("vp9", "cam"), codec("vp8", "")],
+        backup_codec_policy: policy as i32,
+        ..add_track("cam", TrackSource::Camera)
+    }
+}
+
+/// Publishes VP9, has a subscriber that takes only VP8, publishes the backup. Answers the commands for another subscriber.
+async fn with_backup(policy: BackupCodecPolicy) -> (World, Vec<Client>, Vec<Command>) {
+    let mut world = World::new();
+    let mut ann = world.join_active(dual("ann"));
+    let (mut bob, mut cat) = (world.join_active(dual("bob")), world.join_active(dual("cat")));
+    let request = camera_with_backup(policy);
+    world.say(&ann, Ask::AddTrack(request.clone()));
+    world.say(&ann, Ask::Offer(offer(&in_vp9(&publisher_offer(&[(TrackSource::Camera, "cam")])), 1)));
+    let sid = world.room.participant_info("ann").unwrap().tracks[0].sid.clone();
+    world.pass_ms(150).await;
+    world.settle(&mut cat);
+    let Some(Message::Offer(mut asked)) = bob.heard().into_iter().find(|m| matches!(m, Message::Offer(_))) else {
+        panic!()
+    };
+    asked.sdp = asked.sdp.replace("VP9/90000", "NONE/90000");
+    world.answer(&bob, &asked);
+    world.commands();
+    ann.heard();
+    let backup =
+        AddTrackRequest { sid, cid: "backup".into(), simulcast_codecs: vec![codec("vp8", "backup")], ..request };
+    world.say(&ann, Ask::AddTrack(backup));
+    let sections = publisher_offer(&[(TrackSource::Camera, "cam"), (TrackSource::Camera, "backup")]);
+    let (first, second) = sections.split_at(sections.rfind("m=video").unwrap());
+    world.say(&ann, Ask::Offer(offer(&(in_vp9(first) + second), 2)));
+    world.pass_ms(150).await;
+    world.settle(&mut cat);
+    world.pass_ms(6_000).await;
+    let commands = world.commands();
+    (world, vec![ann, bob, cat], commands)
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_are_moved_to_a_backup_codec_unless_the_publisher_sends_both() {
+    let policies = [BackupCodecPolicy::PreferRegression, BackupCodecPolicy::Regression, BackupCodecPolicy::Simulcast];
+    for policy in policies {
+        let (_world, mut people, commands) = with_backup(policy).await;
+        let moved = commands.iter().filter(|c| matches!(c, Command::AddLeg(leg) if leg.peer == people[2].subscriber));
+        let moves = policy != BackupCodecPolicy::Simulcast;
+        assert_eq!(moved.count(), usize::from(moves), "{policy:?}");
+        let told = people[0].heard().into_iter().rev().find_map(|m| match m {
+            Message::SubscribedQualityUpdate(update) => Some(update),
+            _ => None,
+        });
+        let first = told.map(|u| u.subscribed_codecs[0].clone());
+        let off = first.is_some_and(|c| c.codec == "vp9" && c.qualities.iter().all(|q| !q.enabled));
+        assert_eq!(off, moves, "{policy:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_backup_codec_is_asked_for_when_somebody_needs_it() {
-    use crate::proto::{AddTrackRequest, SimulcastCodec};
-    let codec = |codec: &str, cid: &str| SimulcastCodec { codec: codec.into(), cid: cid.into(), ..Default::default() };
     let mut world = World::new();
     let mut ann = world.join_active(dual("ann"));
     let mut bob = world.join_active(dual("bob"));
-    let request = AddTrackRequest {
-        simulcast_codecs: vec![codec("vp9", "cam"), codec("vp8", "")],
-        ..add_track("cam", TrackSource::Camera)
-    };
+    let request = camera_with_backup(BackupCodecPolicy::PreferRegression);
     world.say(&ann, Ask::AddTrack(request.clone()));
     world.say(&ann, Ask::Offer(offer(&in_vp9(&publisher_offer(&[(TrackSource::Camera, "cam")])), 1)));
     let sid = world.room.participant_info("ann").unwrap().tracks[0].sid.clone();
@@ -418,7 +474,7 @@ async fn a_backup_codec_is_asked_for_when_somebody_needs_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_recorded_simulcast_offer_becomes_three_layers() {
-    use crate::proto::{AddTrackRequest, VideoLayer, VideoQuality};
+    use crate::proto::{VideoLayer, VideoQuality};
     let sdp = include_str!("../../../fixtures/sdp/chromium-publisher-simulcast.sdp");
     let mut world = World::new();
     let mut ann = world.join_active(dual("ann"));
