@@ -271,3 +271,5 @@ pub const CLIENT_ANSWER_BYTES_MAX: usize = 16 << 20;
 /// flight: 8192 are one second of 80 Mbit/s.
 pub const SENT_PACKETS_MIN: usize = 256;
 pub const SENT_PACKETS_MAX: usize = 8_192;
+/// Packets that wait for their turn on one limited connection: what a history holds. Further ones go at once.
+pub const HELD_PACKETS_MAX: usize = 512;

@@ -8,6 +8,7 @@ mod aimd;
 mod arrival;
 mod loss;
 mod probe;
+mod queueing;
 mod rate_window;
 mod remote;
 mod sent;
@@ -22,6 +23,7 @@ use aimd::{Acknowledged, RateControl};
 use arrival::{Bursts, ReferenceClock, TICK_US};
 use loss::LossControl;
 use probe::{Found, Prober};
+use queueing::Queueing;
 use rate_window::RateWindow;
 use remote::RemoteEstimate;
 use sent::{Fate, SentPacket, SentPackets};
@@ -37,11 +39,15 @@ const FEEDBACK_STALE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(1);
 const RTT_START: Duration = Duration::from_millis(100);
 const RTT_WEIGHT: f64 = 0.2;
-const RTT_MAX: Duration = Duration::from_secs(2);
-/// The least round trip is forgotten a little with each feedback: paths change.
-const RTT_FORGET: Duration = Duration::from_micros(200);
-/// This much above it is a queue.
-const QUEUED: Duration = Duration::from_millis(60);
+/// Packets that all wait this long wait in a queue…
+const QUEUED_US: i64 = 60_000;
+/// …which explains losses for a while…
+const QUEUED_LATELY: Duration = Duration::from_millis(1_500);
+/// …and from this long on, with less arriving than was sent by this share, in one that only less traffic will empty.
+const OVERRUN_US: i64 = 90_000;
+const OVERRUN: f64 = 0.75;
+/// The same where only reports tell the round trip.
+const QUEUED_RTT: Duration = Duration::from_millis(120);
 
 /// The bandwidth of one connection.
 #[derive(Debug)]
@@ -58,8 +64,9 @@ pub struct Bandwidth {
     probes: Prober,
     remote: RemoteEstimate,
     rtt: Duration,
-    /// Of the path alone, as far as seen lately.
-    rtt_least: Duration,
+    queueing: Queueing,
+    /// When packets were last known to wait in a queue.
+    queued: Option<Instant>,
     feedback_at: Option<Instant>,
     /// The first packet sent since feedback last came.
     unanswered_since: Option<Instant>,
@@ -82,7 +89,8 @@ impl Bandwidth {
             probes: Prober::default(),
             remote: RemoteEstimate::default(),
             rtt: RTT_START,
-            rtt_least: RTT_MAX,
+            queueing: Queueing::default(),
+            queued: None,
             feedback_at: None,
             unanswered_since: None,
             in_wake: false,
@@ -163,6 +171,7 @@ impl Bandwidth {
 
     fn note_arrived(&mut self, packet: &SentPacket, arrived_us: i64) {
         let bytes = usize::from(packet.bytes);
+        self.queueing.note(packet.at_us, arrived_us);
         self.probes.note_arrived(packet.at_us, arrived_us, bytes);
         // Padding proves nothing of what the media uses.
         if packet.purpose != Purpose::Probe {
@@ -188,24 +197,42 @@ impl Bandwidth {
         let measured = Duration::from_micros((self.us(now) - sent_us).max(0) as u64);
         self.rtt = self.rtt.mul_f64(1.0 - RTT_WEIGHT) + measured.mul_f64(RTT_WEIGHT);
         self.delay.set_rtt(self.rtt);
-        self.rtt_least = (self.rtt_least + RTT_FORGET).min(measured);
     }
 
-    /// Packets take much longer than the path needs.
-    fn is_queued(&self) -> bool {
-        self.rtt > self.rtt_least + QUEUED
+    fn raise(&mut self, bps: f64) {
+        self.delay.raise(bps);
+        self.loss.raise(bps);
+    }
+
+    fn was_queued(&self, now: Instant) -> bool {
+        self.queued.is_some_and(|at| now < at + QUEUED_LATELY)
+    }
+
+    /// The path takes so much less than what is sent that waiting for a trend would only fill its queue.
+    fn is_overrun(&self, now: Instant, arriving: f64) -> bool {
+        let sending = self.sending.at(self.us(now), LONG_US).unwrap_or_default();
+        !self.in_wake && self.queueing.standing_us() > OVERRUN_US && arriving < sending * OVERRUN
     }
 
     fn settle(&mut self, now: Instant, newest_us: i64) {
-        if let Some(Found::Passes(bps)) = self.probes.poll_found(now, newest_us) {
-            self.delay.raise(bps);
-            self.loss.raise(bps);
+        if self.queueing.standing_us() > QUEUED_US {
+            self.queued = Some(now);
+        }
+        match self.probes.poll_found(now, newest_us) {
+            Some(Found::Passes(bps)) => self.raise(bps),
+            Some(Found::Full { takes, safe }) => {
+                self.raise(safe);
+                self.delay.limit(now, takes);
+            }
+            Some(Found::Nothing) | None => {}
         }
         let rates = self.arriving.latest(SHORT_US).zip(self.arriving.latest(LONG_US));
         let acknowledged = rates.map(|(now, lately)| Acknowledged { now, lately, used: self.loss.sent(lately) });
-        let mut reduced = self.delay.update(now, self.trend.poll_usage(), acknowledged);
+        let overrun = acknowledged.is_some_and(|acknowledged| self.is_overrun(now, acknowledged.now));
+        let usage = self.trend.poll_usage();
+        let mut reduced = self.delay.update(now, if overrun { Usage::Over } else { usage }, acknowledged);
         if let Some(acknowledged) = acknowledged {
-            reduced |= self.loss.update(now, self.is_queued(), acknowledged.lately);
+            reduced |= self.loss.update(now, self.was_queued(now), acknowledged.lately);
         }
         if reduced {
             self.probes.postpone(now);
@@ -231,7 +258,7 @@ impl Bandwidth {
         }
         let Some(sending) = self.sending.at(self.us(now), LONG_US) else { return };
         let packets = sending / 8.0 / 1_200.0;
-        let queued = rtt > 2 * QUEUED;
+        let queued = rtt > QUEUED_RTT;
         if self.loss.judge(now, queued, fraction, packets, sending * (1.0 - fraction)) {
             self.probes.postpone(now);
         }
@@ -282,7 +309,7 @@ impl Bandwidth {
     pub fn poll_probe(&mut self, now: Instant) -> Option<ProbeCluster> {
         let now_us = self.us(now);
         self.probes.poll_found(now, i64::MIN);
-        if self.is_overused() || !self.is_limited() {
+        if self.is_overused() || self.queueing.standing_us() > QUEUED_US || !self.is_limited() {
             return None;
         }
         let sustained = !self.has_feedback(now) && self.remote.is_known();

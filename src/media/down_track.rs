@@ -30,7 +30,7 @@ const RTT_DEFAULT: Duration = Duration::from_millis(70);
 const WISH_MIN: Duration = Duration::from_millis(200);
 const WISH_MAX: Duration = Duration::from_secs(1);
 /// Bounds of the time a key frame takes to arrive whole, its lost packets sent again.
-const CROSSED_MIN: Duration = Duration::from_millis(300);
+const CROSSED_MIN: Duration = Duration::from_millis(600);
 const CROSSED_MAX: Duration = Duration::from_secs(1);
 /// Audio a made-up frame stands for.
 const SILENCE_MS: u32 = 20;
@@ -383,6 +383,21 @@ impl DownTrack {
         self.resent += 1;
         let outgoing = self.outgoing(up, arrival, &sent, payload);
         Ok((self.on_rtx(outgoing), packet))
+    }
+
+    /// A packet that was planned, and held back, for its turn now: what to send and the packet it is made from. `None` if
+    /// it is of no more use.
+    ///
+    /// # Cost
+    /// No allocation, no copy.
+    pub fn release<'a>(&self, up: &'a UpTrack, held: u16) -> Option<(Outgoing, &'a [u8])> {
+        let sequence = self.rewriter.unwrap(held)?;
+        if self.picture_lost || self.muted || sequence < self.resend_from {
+            return None;
+        }
+        let sent = self.sent.find(sequence)?;
+        let (arrival, packet) = up.find(sent.source, sent.incoming)?;
+        Some((self.outgoing(up, arrival, sent, self.payload_of(arrival, sent)?), packet))
     }
 
     /// A packet that came before the leg knew it would follow its stream: when the first packet of a key frame is

@@ -62,7 +62,12 @@ impl SentRing {
     }
 
     pub fn contains(&self, sequence: u64) -> bool {
-        self.entries.get(self.slot(sequence)).and_then(Option::as_ref).is_some_and(|e| e.sent.sequence == sequence)
+        self.find(sequence).is_some()
+    }
+
+    pub fn find(&self, sequence: u64) -> Option<&Sent> {
+        let entry = self.entries.get(self.slot(sequence))?.as_ref()?;
+        Some(&entry.sent).filter(|sent| sent.sequence == sequence)
     }
 
     /// What to send again for a sequence number, which then counts as sent again.

@@ -9,7 +9,7 @@ use super::{Event, ExtensionIds, LegKey, PeerKey};
 use crate::media::allocate::{Allocation, Allocator, LegAllowance, Request};
 use crate::media::bandwidth::Bandwidth;
 use crate::media::bitrate::Bitrate;
-use crate::media::pace::{PROBE_STEP, ProbePace, ResendBudget};
+use crate::media::pace::{PROBE_STEP, ProbePace, ResendBudget, Waiting};
 use crate::wire::rtcp::{ReportBlock, TransportCc};
 use smallvec::SmallVec;
 use std::time::{Duration, Instant};
@@ -29,6 +29,8 @@ pub struct Congestion {
     sequence: u16,
     probe: Option<ProbePace>,
     resends: ResendBudget,
+    /// Packets of video, by leg and sequence number: the history keeps them.
+    waiting: Waiting<(LegKey, u16)>,
     /// Shares were given out that may have to be taken back.
     shared: bool,
     planned: Instant,
@@ -45,6 +47,7 @@ impl Congestion {
             sequence: rand::random(),
             probe: None,
             resends: ResendBudget::default(),
+            waiting: Waiting::default(),
             shared: false,
             planned: now,
             capacity_min: Bitrate(config.capacity_min_bps),
@@ -65,12 +68,31 @@ impl Congestion {
         if let Some(probe) = &mut self.probe {
             probe.note_sent(bytes);
         }
+        self.waiting.note_sent(bytes);
         if numbered {
             self.bandwidth.note_sent(now, self.sequence, bytes);
             self.sequence = self.sequence.wrapping_add(1);
         } else {
             self.bandwidth.note_unnumbered(now, bytes);
         }
+    }
+
+    /// Whether a packet of video may go now; otherwise it is to be held.
+    ///
+    /// # Cost
+    /// A comparison while nothing is limited.
+    pub fn admits(&mut self, now: Instant) -> bool {
+        self.waiting.admits(now, self.pace())
+    }
+
+    pub fn hold(&mut self, leg: LegKey, sequence: u16, bytes: usize) {
+        self.waiting.hold((leg, sequence), bytes);
+    }
+
+    /// What media may use now; a probe shows what passes, so media must not be the brake.
+    fn pace(&self) -> Bitrate {
+        let probe = self.probe.map_or(Bitrate::ZERO, |probe| probe.rate());
+        self.bandwidth.estimate().max(probe)
     }
 
     /// A key frame begins.
@@ -85,7 +107,7 @@ impl Congestion {
 
     /// When to look at it again; never while nothing is limited.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
-        let probe = self.probe.map(|_| now + PROBE_STEP);
+        let probe = (self.probe.is_some() || !self.waiting.is_empty()).then(|| now + PROBE_STEP);
         let plan = (self.shared || self.bandwidth.is_limited()).then(|| self.planned + PLAN_INTERVAL);
         probe.into_iter().chain(plan).chain(self.bandwidth.deadline()).min()
     }
@@ -181,7 +203,19 @@ impl State {
         if now >= congestion.planned + PLAN_INTERVAL {
             self.share_out(now, index);
         }
+        self.release(now, index);
         self.pad(now, index);
+    }
+
+    /// Sends what waited and whose turn it is.
+    fn release(&mut self, now: Instant, index: usize) {
+        let moment = self.moment(now);
+        while let Some(congestion) = self.peers[index].congestion.as_mut() {
+            let pace = congestion.pace();
+            let Some((leg, sequence)) = congestion.waiting.poll(now, pace) else { return };
+            let (mut out, media) = self.outbound();
+            out.stage_held(index, &moment, media, leg, sequence);
+        }
     }
 
     fn share_out(&mut self, now: Instant, index: usize) {
@@ -245,6 +279,14 @@ impl LegEntry {
 }
 
 impl Outbound<'_> {
+    fn stage_held(&mut self, subscriber: usize, moment: &Moment, media: &MediaState, leg: LegKey, sequence: u16) {
+        let leg = media.leg_of.get(&leg).and_then(|leg| media.legs.get(*leg));
+        let Some(leg) = leg.filter(|leg| leg.peer == subscriber) else { return };
+        if let Some((outgoing, packet)) = leg.down.release(&media.tracks[leg.track].up, sequence) {
+            self.stage(subscriber, &leg.extensions, moment, &outgoing, packet);
+        }
+    }
+
     fn stage_padding(&mut self, subscriber: usize, moment: &Moment, media: &mut MediaState, leg: usize) {
         let leg = &mut media.legs[leg];
         let Some(padding) = leg.down.padding(moment.now) else { return };

@@ -10,6 +10,7 @@ use crate::limits::{DATAGRAM_BYTES_MAX, SSRCS_LEARNT_MAX};
 use crate::media::arrival::{Arrival, RED_BLOCKS_MAX};
 use crate::media::down_track::Plan;
 use crate::media::outgoing::Outgoing;
+use crate::media::pace::PROBE_STEP;
 use crate::metrics::ShardCounters;
 use crate::transport::Proto;
 use crate::transport::srtp::OVERHEAD_BYTES_MAX;
@@ -86,6 +87,7 @@ impl State {
         let TrackEntry { up, legs: track_legs, .. } = &tracks[track];
         let mut out = Outbound { peers, sockets, staged, counters };
         let mut started = SmallVec::<[(usize, LegKey); 4]>::new();
+        let (is_video, mut held) = (up.is_video(), SmallVec::<[usize; 4]>::new());
         for leg in track_legs {
             let leg = &mut legs[*leg];
             let Plan::Forward(outgoing) = leg.down.plan(now, up, arrival) else { continue };
@@ -95,6 +97,11 @@ impl State {
             if arrival.key_frame {
                 out.note_burst(leg.peer, now);
             }
+            if is_video && !out.admits(leg.peer, now) {
+                out.hold(leg.peer, leg.key, outgoing.header.sequence, packet.len());
+                held.push(leg.peer);
+                continue;
+            }
             out.stage(leg.peer, &leg.extensions, &moment, &outgoing, packet);
             for back in 1..=arrival.missing_before.min(RED_BLOCKS_MAX as u8) {
                 if let Some(recovered) = leg.down.plan_recovered(now, up, arrival, back) {
@@ -103,6 +110,7 @@ impl State {
             }
         }
         started.into_iter().for_each(|(peer, leg)| self.tell(peer, Event::LegStarted { leg }));
+        held.into_iter().for_each(|peer| self.wake(peer, now + PROBE_STEP));
     }
 
     /// Now, as packets tell it.
@@ -185,6 +193,17 @@ impl Outbound<'_> {
     fn note_burst(&mut self, subscriber: usize, now: Instant) {
         if let Some(congestion) = &mut self.peers[subscriber].congestion {
             congestion.note_burst(now);
+        }
+    }
+
+    /// Whether a packet of video may go now on a connection that may be limited.
+    fn admits(&mut self, subscriber: usize, now: Instant) -> bool {
+        self.peers[subscriber].congestion.as_mut().is_none_or(|congestion| congestion.admits(now))
+    }
+
+    fn hold(&mut self, subscriber: usize, leg: LegKey, sequence: u16, bytes: usize) {
+        if let Some(congestion) = &mut self.peers[subscriber].congestion {
+            congestion.hold(leg, sequence, bytes);
         }
     }
 

@@ -55,7 +55,7 @@ pub struct MediaState {
     pub tracks: Slab<TrackEntry>,
     pub legs: Slab<LegEntry>,
     track_of: FxHashMap<TrackKey, usize>,
-    leg_of: FxHashMap<LegKey, usize>,
+    pub leg_of: FxHashMap<LegKey, usize>,
 }
 
 impl MediaState {

@@ -3,7 +3,7 @@
 use crate::bottleneck::{Bottleneck, Path};
 use crate::viewer::{AUDIO_SSRC, RTX_SSRC, TRANSPORT_CC, VIDEO_SSRC, Viewer};
 use lkops::media::allocate::{Allocator, Request};
-use lkops::media::pace::{ProbePace, ResendBudget};
+use lkops::media::pace::{ProbePace, ResendBudget, Waiting};
 use lkops::media::{
     Bandwidth, Bitrate, DownTrack, Extensions, LegSettings, Outgoing, Payload, Plan, Target, UpSettings, UpTrack,
 };
@@ -15,13 +15,24 @@ use rand::{Rng, SeedableRng};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-const FRAME_MS: u64 = 33;
-/// kbit/s by layer.
-pub const RATES: [u64; 3] = [150, 500, 1_700];
-/// How much larger key frames are.
-const KEY_FACTOR: usize = 4;
+/// What a publisher sends.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    pub frame_ms: u64,
+    /// kbit/s by layer.
+    pub rates: [u64; 3],
+    /// How much larger key frames are.
+    pub key_factor: usize,
+    pub audio_bytes: usize,
+}
+
+impl Source {
+    pub const CAMERA: Source = Source { frame_ms: 33, rates: [150, 500, 1_700], key_factor: 4, audio_bytes: 100 };
+    /// As a browser sends 720p at 15 frames a second, with RED: a middle layer that just fits 600 kbit/s.
+    pub const SLOW_CAMERA: Source = Source { frame_ms: 66, rates: [160, 450, 1_750], key_factor: 5, audio_bytes: 190 };
+}
+
 const PACKET_BYTES: usize = 1_100;
-const AUDIO_BYTES: usize = 100;
 /// From the server's request to the publisher's frame.
 const PUBLISHER_MS: u64 = 60;
 const ALLOCATE_MS: u64 = 100;
@@ -74,6 +85,7 @@ struct Layer {
 }
 
 pub struct World {
+    source: Source,
     rng: StdRng,
     epoch: Instant,
     ms: u64,
@@ -85,6 +97,7 @@ pub struct World {
     held: Option<lkops::media::allocate::LegAllowance>,
     probe: Option<ProbePace>,
     resends: ResendBudget,
+    waiting: Waiting<u16>,
     number: u16,
     link: Bottleneck,
     viewer: Viewer,
@@ -104,8 +117,12 @@ fn payloads() -> Vec<Payload> {
 const WANTED: Target = Target { spatial: 2, temporal: 3, paused: false };
 
 impl World {
-    #[allow(clippy::disallowed_methods)] // The beginning of virtual time.
     pub fn new(seed: u64, path: Path) -> World {
+        World::of(Source::CAMERA, seed, path)
+    }
+
+    #[allow(clippy::disallowed_methods)] // The beginning of virtual time.
+    pub fn of(source: Source, seed: u64, path: Path) -> World {
         let (mut rng, epoch) = (StdRng::seed_from_u64(seed), Instant::now());
         let mut up = UpTrack::new(UpSettings {
             payloads: payloads(),
@@ -138,6 +155,7 @@ impl World {
             key_at_ms: Some(0),
         };
         World {
+            source,
             epoch,
             ms: 0,
             layers: (0..3).map(|_| layer(&mut rng)).collect(),
@@ -148,6 +166,7 @@ impl World {
             held: None,
             probe: None,
             resends: ResendBudget::default(),
+            waiting: Waiting::default(),
             number: rng.random(),
             link: Bottleneck::new(seed, path),
             viewer: Viewer::new(epoch),
@@ -216,7 +235,7 @@ impl World {
         self.link.advance(self.ms * 1_000);
         for layer in 0..3 {
             // The encoders of a browser send their frames one after the other.
-            if self.ms % FRAME_MS == 2 * layer as u64 {
+            if self.ms % self.source.frame_ms == 2 * layer as u64 {
                 self.encode(layer);
             }
         }
@@ -231,6 +250,9 @@ impl World {
         if self.ms.is_multiple_of(ALLOCATE_MS) {
             self.allocate();
         }
+        if self.ms.is_multiple_of(10) {
+            self.release();
+        }
         self.pad();
         if let Some(layer) = self.layer() {
             self.per_layer[usize::from(layer)] += 1;
@@ -238,7 +260,7 @@ impl World {
     }
 
     fn speak(&mut self) {
-        let mut packet = vec![0; 12 + AUDIO_BYTES];
+        let mut packet = vec![0; 12 + self.source.audio_bytes];
         let header = OutHeader {
             marker: false,
             payload_type: 111,
@@ -265,10 +287,10 @@ impl World {
         state.since_key += 1;
         state.picture = state.picture.wrapping_add(1) & 0x7FFF;
         state.tl0 = state.tl0.wrapping_add(u8::from(temporal == 0));
-        state.timestamp = state.timestamp.wrapping_add(FRAME_MS as u32 * 90);
-        let mean = RATES[layer] as usize * FRAME_MS as usize / 8;
+        state.timestamp = state.timestamp.wrapping_add(self.source.frame_ms as u32 * 90);
+        let mean = (self.source.rates[layer] * self.source.frame_ms) as usize / 8;
         let varied = mean * self.rng.random_range(85..115) / 100;
-        let bytes = if key { varied * KEY_FACTOR } else { varied };
+        let bytes = if key { varied * self.source.key_factor } else { varied };
         let parts = bytes.div_ceil(PACKET_BYTES);
         for part in 0..parts {
             let packet = self.packet(layer, bytes / parts, part, parts, temporal, first);
@@ -312,10 +334,27 @@ impl World {
             if arrival.key_frame {
                 self.bandwidth.note_burst(now);
             }
-            self.send(&outgoing, packet);
+            if self.waiting.admits(now, self.pace()) {
+                self.send(&outgoing, packet);
+            } else {
+                self.waiting.hold(outgoing.header.sequence, packet.len());
+            }
         }
         let after = self.leg.current_layer();
         self.changes += u32::from(before.is_some() && after.is_some() && before != after);
+    }
+
+    fn pace(&self) -> Bitrate {
+        let probe = self.probe.map_or(Bitrate::ZERO, |probe| probe.rate());
+        self.bandwidth.estimate().max(probe)
+    }
+
+    fn release(&mut self) {
+        while let Some(sequence) = self.waiting.poll(self.now(), self.pace()) {
+            let Some((outgoing, packet)) = self.leg.release(&self.up, sequence) else { continue };
+            let packet = packet.to_vec();
+            self.send(&outgoing, &packet);
+        }
     }
 
     fn send(&mut self, outgoing: &Outgoing, packet: &[u8]) {
@@ -331,6 +370,7 @@ impl World {
         if let Some(probe) = &mut self.probe {
             probe.note_sent(packet.len());
         }
+        self.waiting.note_sent(packet.len());
         self.number = self.number.wrapping_add(1);
         self.link.send(self.ms * 1_000, packet);
     }

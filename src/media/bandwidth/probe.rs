@@ -28,8 +28,10 @@ const BURST_APART_US: i64 = 3_000_000;
 /// A result is believed if at least this share arrived, in at least so many packets.
 const HEARD_MIN: f64 = 0.8;
 const PACKETS_MIN: u32 = 5;
-/// Less than this share of the rate sent: the path was full, and a little below is safe.
+/// Less than this share of the rate sent: the path was full, and a little below is safe…
 const FULL: f64 = 0.9;
+/// …and much less tells what the path takes, not only that it takes this.
+const BRIM: f64 = 0.7;
 const SAFE: f64 = 0.95;
 const GIVE_UP: Duration = Duration::from_millis(1_500);
 
@@ -51,6 +53,11 @@ impl ProbeCluster {
 pub enum Found {
     /// This much passes, in bit/s.
     Passes(f64),
+    /// The path takes this and no more, of which so much is safe.
+    Full {
+        takes: f64,
+        safe: f64,
+    },
     Nothing,
 }
 
@@ -192,10 +199,9 @@ impl Prober {
         if newest_us <= ended.max(active.last_sent_us) && now < active.gives_up {
             return None;
         }
-        let passes = active.passes();
-        let reached = passes.is_some_and(|bps| bps >= active.cluster.rate.as_f64() * FULL);
-        self.end(now, reached);
-        Some(passes.map_or(Found::Nothing, Found::Passes))
+        let (found, asked) = (active.found(), active.cluster.rate.as_f64());
+        self.end(now, matches!(found, Found::Passes(bps) if bps >= asked * FULL));
+        Some(found)
     }
 
     /// The receiver's own estimate: what a sustained burst is judged by at its end.
@@ -239,8 +245,20 @@ impl Active {
         (arrived.last_sent_us, arrived.last_sent_bytes) = (sent_us, bytes);
     }
 
-    /// What passes, in bit/s, if enough of the burst was sent and arrived.
-    fn passes(&self) -> Option<f64> {
+    /// What the burst shows, if enough of it was sent and arrived.
+    fn found(&self) -> Found {
+        let Some((sent, came)) = self.rates() else { return Found::Nothing };
+        // Steps of a timer send faster than the rate asked for: more than that was not asked.
+        let asked = sent.min(self.cluster.rate.as_f64());
+        match came / asked {
+            ..BRIM => Found::Full { takes: came, safe: came * SAFE },
+            ..FULL => Found::Passes(came * SAFE),
+            _ => Found::Passes(asked.min(came)),
+        }
+    }
+
+    /// At what rates it was sent and came, in bit/s.
+    fn rates(&self) -> Option<(f64, f64)> {
         let arrived = self.arrived?;
         let heard = arrived.bytes as f64 / self.sent_bytes.max(1) as f64;
         let filled = self.sent_bytes as f64 / self.cluster.bytes().max(1) as f64;
@@ -250,9 +268,7 @@ impl Active {
         let rate = |bytes: usize, us: i64| bytes as f64 * 8_000_000.0 / us.max(1) as f64;
         let sent = rate(arrived.bytes - arrived.last_sent_bytes, arrived.last_sent_us - arrived.first_sent_us);
         let came = rate(arrived.bytes - arrived.first_bytes, arrived.last_us - arrived.first_us);
-        // Steps of a timer send faster than the rate asked for: more than that was not asked.
-        let sent = sent.min(self.cluster.rate.as_f64());
-        Some(if came < sent * FULL { came * SAFE } else { sent })
+        Some((sent, came))
     }
 }
 
@@ -297,8 +313,8 @@ mod tests {
         assert_eq!((rate, found), (Bitrate::kbps(1_200), Found::Passes(1_200_000.0)));
         let (rate, found) = probe(&mut prober(5_000), 300, Bitrate::kbps(500), 700e3, 0).unwrap();
         assert_eq!(rate, Bitrate::kbps(1_500), "three times what is known");
-        let Found::Passes(bps) = found else { panic!("{found:?}") };
-        assert!((600e3..720e3).contains(&bps), "{bps}");
+        let Found::Full { takes, safe } = found else { panic!("{found:?}") };
+        assert!((650e3..720e3).contains(&takes) && (600e3..takes).contains(&safe), "{found:?}");
         assert_eq!(probe(&mut prober(1_200), 300, Bitrate::kbps(500), 10e6, 3).unwrap().1, Found::Nothing);
     }
 

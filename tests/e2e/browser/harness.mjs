@@ -1,7 +1,6 @@
 // Cases one line each, a total, an exit code; a server, a page server and Chromium pages to drive.
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { createServer } from 'node:http';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync, openSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,7 +10,7 @@ import { chromium } from 'playwright-core';
 const here = dirname(fileURLToPath(import.meta.url));
 export const KEY = 'devkey';
 export const SECRET = 'secretsecretsecretsecretsecretsecret';
-const PORT = Number(process.env.LKOPS_E2E_PORT ?? 9880);
+export const PORT = Number(process.env.LKOPS_E2E_PORT ?? 9880);
 export const HTTP = `http://127.0.0.1:${PORT}`;
 
 const cases = [];
@@ -42,17 +41,17 @@ export function token(identity, room, grants = {}, claims = {}) {
   return `${body}.${createHmac('sha256', SECRET).update(body).digest('base64url')}`;
 }
 
-function config() {
+function config(address) {
   return `
 port: ${PORT}
-bind_addresses: ["127.0.0.1"]
+bind_addresses: ["127.0.0.1"${address === '127.0.0.1' ? '' : `, "${address}"`}]
 rtc:
   tcp_port: ${PORT + 1}
   udp_port: ${PORT + 2}-${PORT + 3}
-  node_ip: 127.0.0.1
+  node_ip: ${address}
   enable_loopback_candidate: true
   ips:
-    includes: ["127.0.0.1/32"]
+    includes: ["${address}/32"]
 keys:
   ${KEY}: ${SECRET}
 logging:
@@ -60,12 +59,18 @@ logging:
 `;
 }
 
-async function startServer(folder) {
-  const binary = process.env.LKOPS_BIN ?? join(here, '../../../target/release/lkops');
+/** LKOPS_E2E_SERVER names another server: a command to which `--config FILE` is added. */
+function command() {
+  const other = process.env.LKOPS_E2E_SERVER;
+  return other ? other.split(' ') : [process.env.LKOPS_BIN ?? join(here, '../../../target/release/lkops'), 'serve'];
+}
+
+async function startServer(folder, address) {
   const path = join(folder, 'lkops.yaml');
-  writeFileSync(path, config());
+  writeFileSync(path, config(address));
   const log = openSync(process.env.LKOPS_E2E_LOGFILE ?? join(folder, 'lkops.log'), 'a');
-  const child = spawn(binary, ['serve', '--config', path], { stdio: ['ignore', log, log] });
+  const [binary, ...words] = command();
+  const child = spawn(binary, [...words, '--config', path], { stdio: ['ignore', log, log] });
   let ended = false;
   child.on('exit', () => (ended = true));
   await until(async () => {
@@ -82,18 +87,13 @@ const FILES = {
 };
 
 /** A page must come from a secure context to use devices; localhost is one. */
-function startPages() {
-  const server = createServer((request, response) => {
-    const file = FILES[request.url.split('?')[0]];
-    if (!file) return response.writeHead(404).end();
-    response.writeHead(200, { 'content-type': file[1] }).end(readFileSync(file[0]));
-  });
-  return new Promise((resolve) => server.listen(PORT + 9, '127.0.0.1', () => resolve(server)));
-}
+const PAGES = 'http://localhost';
 
-function launch(extra = []) {
+export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+export function launch(extra = [], executablePath = CHROMIUM) {
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath,
     args: [
       '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
@@ -109,12 +109,17 @@ export let browser;
 
 /** A browser tab with page.js loaded; `call(name, ...args)` runs one of its functions. */
 export class Tab {
-  static async open() {
+  static async open(of = browser) {
     const tab = new Tab();
-    tab.context = await browser.newContext();
+    tab.context = await of.newContext();
     tab.page = await tab.context.newPage();
     tab.page.on('console', (m) => process.env.LKOPS_E2E_CONSOLE && console.error('  page:', m.text()));
-    await tab.page.goto(`http://127.0.0.1:${PORT + 9}/`);
+    // Without the network: a browser may be where the page server cannot be reached.
+    await tab.page.route(`${PAGES}/**`, (route) => {
+      const file = FILES[new URL(route.request().url()).pathname];
+      return file ? route.fulfill({ path: file[0], contentType: file[1] }) : route.abort();
+    });
+    await tab.page.goto(`${PAGES}/`);
     return tab;
   }
 
@@ -153,11 +158,13 @@ function withTimeout(promise, ms) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-export async function main() {
+/** `open` starts the browsers there are beside the first and answers what ends them. */
+export async function main({ address = '127.0.0.1', args = () => [], open = () => () => {} } = {}) {
   const words = process.argv.slice(2);
   const folder = mkdtempSync(join(tmpdir(), 'lkops-e2e-'));
-  const [server, pages] = [await startServer(folder), await startPages()];
-  browser = await launch();
+  const server = await startServer(folder, address);
+  browser = await launch(args(folder));
+  const close = await open(folder);
   let passed = 0, failed = 0;
   for (const { name, run, timeoutMs } of cases) {
     if (words.length && !words.some((w) => name.includes(w))) continue;
@@ -172,7 +179,7 @@ export async function main() {
     }
   }
   await browser.close();
-  pages.close();
+  await close();
   server.kill('SIGTERM');
   setTimeout(() => server.kill('SIGTERM'), 1000);
   await new Promise((r) => server.on('exit', r));

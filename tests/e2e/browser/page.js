@@ -43,14 +43,14 @@ globalThis.cases = {
     return performance.now() - start;
   },
 
-  async publish({ audio = true, video = true, width = 640, height = 360, simulcast = false, codec = 'vp8' } = {}) {
+  async publish({ audio = true, video = true, width = 640, height = 360, simulcast = false, codec = 'vp8', maxBitrate = 2_000_000 } = {}) {
     const tracks = await createLocalTracks({
       audio: audio ? { echoCancellation: false, noiseSuppression: false, autoGainControl: false } : false,
       video: video ? { resolution: { width, height, frameRate: 15 } } : false,
     });
     const published = [];
     for (const track of tracks) {
-      const options = track.kind === 'video' ? { simulcast, videoCodec: codec, backupCodec: false, videoEncoding: { maxBitrate: 2_000_000, maxFramerate: 15 } } : {};
+      const options = track.kind === 'video' ? { simulcast, videoCodec: codec, backupCodec: false, videoEncoding: { maxBitrate, maxFramerate: 15 } } : {};
       published.push((await room.localParticipant.publishTrack(track, options)).trackSid);
     }
     return published;
@@ -73,6 +73,30 @@ globalThis.cases = {
   async sound(identity) {
     const s = await inbound(identity, 'audio');
     return s && { energy: s.totalAudioEnergy ?? 0, packets: s.packetsReceived, lost: s.packetsLost };
+  },
+
+  /** What a viewer of `identity` has seen and heard since the beginning. */
+  async watched(identity) {
+    const [v, a] = [await inbound(identity, 'video'), await inbound(identity, 'audio')];
+    return v && a && {
+      at: performance.now(), frames: v.framesDecoded ?? 0, width: v.frameWidth ?? 0, bytes: v.bytesReceived + a.bytesReceived,
+      freezes: v.freezeCount ?? 0, frozen: v.totalFreezesDuration ?? 0, dropped: v.framesDropped ?? 0,
+      decodeMs: 1000 * (v.totalDecodeTime ?? 0), videoLost: v.packetsLost, plis: v.pliCount, nacks: v.nackCount, keys: v.keyFramesDecoded, rtx: v.retransmittedPacketsReceived ?? 0,
+      lost: a.packetsLost, heard: a.packetsReceived, concealed: a.concealedSamples ?? 0, samples: a.totalSamplesReceived ?? 0,
+    };
+  },
+
+  /** The layers this page sends: frames encoded, and why not more. */
+  async sending() {
+    const layers = [];
+    const [publication] = [...room.localParticipant.videoTrackPublications.values()];
+    for (const entry of (await publication?.track?.getRTCStatsReport?.())?.values() ?? []) {
+      if (entry.type !== 'outbound-rtp') continue;
+      const { rid, ssrc, frameWidth, framesEncoded, bytesSent, active, qualityLimitationReason, qualityLimitationDurations } = entry;
+      layers.push({ rid, ssrc, width: frameWidth, frames: framesEncoded, bytes: bytesSent, active,
+        limit: qualityLimitationReason, limits: qualityLimitationDurations });
+    }
+    return layers;
   },
 
   quality(identity, level) {
