@@ -6,6 +6,7 @@ mod docs;
 mod exit;
 mod generate_keys;
 mod help_verbose;
+mod load_test;
 mod log;
 mod ports;
 mod print;

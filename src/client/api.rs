@@ -2,6 +2,7 @@
 //! (WIRE.md §1.6, §5.0). Called by the load tester and tests.
 
 use super::clock;
+use super::reach::{ReachError, place, reach};
 use crate::limits::CLIENT_ANSWER_BYTES_MAX;
 use crate::proto::{
     CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest, ListParticipantsResponse,
@@ -14,8 +15,6 @@ use hyper::client::conn::http1;
 use hyper::{Request, Response, StatusCode, Uri, body::Incoming, header};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
-use std::io;
-use tokio::net::TcpStream;
 
 /// A key of the server.
 #[derive(Clone, Debug)]
@@ -47,10 +46,8 @@ impl Keys {
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    #[error("`{0}` is no URL of a server; it begins with http:// or ws://")]
-    Url(String),
-    #[error("cannot reach the server: {0}; check the URL and that it runs")]
-    Connect(#[from] io::Error),
+    #[error(transparent)]
+    Reach(#[from] ReachError),
     #[error("the server broke off: {0}")]
     Http(#[from] hyper::Error),
     #[error("the server's answer is unreadable: {0}")]
@@ -63,22 +60,19 @@ pub enum ApiError {
 /// A server's RoomService.
 #[derive(Clone, Debug)]
 pub struct Api {
-    host: String,
-    port: u16,
+    uri: Uri,
+    /// Host and port as requests name them.
+    authority: String,
     keys: Keys,
 }
 
 impl Api {
     /// `url` is the one participants join by.
     pub fn new(url: &str, keys: Keys) -> Result<Api, ApiError> {
-        let bad = || ApiError::Url(url.to_owned());
-        let uri: Uri = url.parse().map_err(|_| bad())?;
-        let default = match uri.scheme_str() {
-            Some("http" | "ws") => 80,
-            _ => return Err(bad()),
-        };
-        let host = uri.host().ok_or_else(bad)?.trim_matches(['[', ']']).to_owned();
-        Ok(Api { host, port: uri.port_u16().unwrap_or(default), keys })
+        let uri: Uri = url.parse().map_err(|_| ReachError::Url(url.to_owned()))?;
+        let (_, port) = place(&uri)?;
+        let authority = format!("{}:{port}", uri.host().unwrap_or_default());
+        Ok(Api { uri, authority, keys })
     }
 
     pub async fn create_room(&self, request: &CreateRoomRequest) -> Result<Room, ApiError> {
@@ -124,12 +118,12 @@ impl Api {
     }
 
     async fn post(&self, path: &str, room: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), ApiError> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let stream = reach(&self.uri, clock::now()).await?.stream;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // Its errors are told to the request too.
         tokio::spawn(connection);
         let request = Request::post(path)
-            .header(header::HOST, format!("{}:{}", self.host, self.port))
+            .header(header::HOST, self.authority.as_str())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token(room)))
             .body(Full::new(Bytes::from(body)))
@@ -175,7 +169,7 @@ mod tests {
 
     #[test]
     fn urls_of_both_sorts() {
-        let place = |url| Api::new(url, keys()).map(|api| (api.host, api.port)).map_err(|e| e.to_string());
+        let place = |url| Api::new(url, keys()).map(|api| place(&api.uri).unwrap()).map_err(|e| e.to_string());
         assert_eq!(place("ws://127.0.0.1:7880"), Ok(("127.0.0.1".into(), 7880)));
         assert_eq!(place("http://[::1]:7880/"), Ok(("::1".into(), 7880)));
         assert_eq!(place("http://host"), Ok(("host".into(), 80)));

@@ -4,7 +4,9 @@
 
 pub mod api;
 mod arrivals;
-mod clock;
+pub(crate) mod clock;
+mod continuity;
+mod counters;
 mod description;
 mod driver;
 mod engine;
@@ -14,6 +16,7 @@ mod outbox;
 mod outgoing;
 mod participant;
 mod peer;
+mod reach;
 mod session;
 mod signal;
 mod socket;
@@ -21,7 +24,10 @@ mod stamp;
 pub mod stats;
 mod view;
 
+pub use crate::transport::Proto;
+pub use counters::{TIMER_LATE, Totals};
 pub use engine::{Engine, EngineError, Loss};
 pub use participant::{ClientError, Mode, Options, Participant};
+pub use reach::ReachError;
 pub use signal::SignalError;
 pub use view::{Ended, LinkView, Timing, View};

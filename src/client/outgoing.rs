@@ -104,8 +104,12 @@ impl Outgoing {
 
     /// Sends what is due.
     pub fn handle_timeout(&mut self, now: Instant, wire: &mut impl Wire) {
-        if now.saturating_duration_since(self.next_at) > LATE_MAX {
-            self.next_at = now;
+        let late = now.saturating_duration_since(self.next_at);
+        if late > LATE_MAX {
+            // Timestamps follow the clock: what was not sent was still the camera's time.
+            let missed = (late.as_nanos() / self.interval.as_nanos().max(1)) as u32;
+            self.frames = self.frames.wrapping_add(missed);
+            self.next_at += self.interval * missed;
         }
         while self.next_at <= now {
             self.send_frame(now, wire);

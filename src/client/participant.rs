@@ -118,6 +118,11 @@ impl Participant {
         self.view.borrow()
     }
 
+    /// The same, to wait for changes of.
+    pub fn watch(&self) -> watch::Receiver<View> {
+        self.view.clone()
+    }
+
     /// Waits until that holds.
     pub async fn until(
         &self,
@@ -243,6 +248,11 @@ impl Participant {
         let (reply, answer) = oneshot::channel();
         self.ask(Ask::Stats(reply)).await?;
         answer.await.map_err(|_| ClientError::Over)
+    }
+
+    /// Media statistics count from here on; latencies and extremes begin anew.
+    pub async fn mark(&self) -> Result<(), ClientError> {
+        self.ask(Ask::Mark).await
     }
 
     /// Says goodbye; answers when the session is over.

@@ -60,6 +60,10 @@ pub struct Connection {
     /// The earliest entry in the driver's timer queue.
     pub wake_at: Option<Instant>,
     stats: ConnectionStats,
+    /// As last told to the counters.
+    told: ConnectionStats,
+    /// What snapshots leave out.
+    base: Stats,
     scratch: Vec<u8>,
     compound: Vec<u8>,
     lost: Vec<u16>,
@@ -117,6 +121,8 @@ impl Connection {
             feedback_at: None,
             wake_at: None,
             stats: ConnectionStats::default(),
+            told: ConnectionStats::default(),
+            base: Stats::default(),
             scratch: Vec::with_capacity(2048),
             compound: Vec::with_capacity(2048),
             lost: Vec::new(),
@@ -138,7 +144,8 @@ impl Connection {
             Act::Rebind => self.rebind(),
             Act::Inject(bytes) => self.inject(&bytes),
             // Nobody may be waiting any more.
-            Act::Snapshot(reply) => drop(reply.send(self.stats())),
+            Act::Snapshot(reply) => drop(reply.send(self.stats(now).since(&self.base))),
+            Act::Mark => self.mark(now),
             Act::Close => self.peer.close(now),
         }
     }
@@ -246,6 +253,8 @@ impl Connection {
         };
         let (Place::Media(at) | Place::Rtx(at)) = place;
         let Some(track) = self.incoming.get_mut(at) else { return };
+        self.stats.packets_in += 1;
+        self.stats.bytes_in += header.payload(packet).len() as u64;
         let number = track.setup.transport_cc.and_then(|id| header.extension(packet, id));
         if let Some(number) = number.and_then(crate::wire::ext::transport_sequence) {
             self.arrivals.note(now, number, header.ssrc);
@@ -255,6 +264,19 @@ impl Connection {
             Place::Media(_) => track.handle_rtp(now, now_us, &header, header.payload(packet)),
             Place::Rtx(_) => track.handle_rtx(now, now_us, header.payload(packet)),
         }
+        self.stats.lost += track.poll_lost();
+    }
+
+    /// Snapshots count from here on.
+    fn mark(&mut self, now: Instant) {
+        self.incoming.iter_mut().for_each(|track| track.mark(now));
+        self.base = self.stats(now);
+    }
+
+    /// Tells what was done since last told.
+    pub fn count(&mut self, counters: &super::counters::Counters) {
+        counters.add(&self.stats, &self.told);
+        self.told = self.stats;
     }
 
     /// The tracks and what they send through.
@@ -348,9 +370,9 @@ impl Connection {
         }
     }
 
-    fn stats(&self) -> Stats {
+    fn stats(&self, now: Instant) -> Stats {
         Stats {
-            received: self.incoming.iter().map(Incoming::stats).collect(),
+            received: self.incoming.iter().map(|track| track.stats(now)).collect(),
             sent: self.outgoing.iter().flat_map(Outgoing::stats).collect(),
             connections: vec![self.stats],
         }

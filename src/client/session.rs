@@ -8,7 +8,7 @@ use super::outgoing::Source;
 use super::participant::{Mode, Options};
 use super::signal::{Signal, SignalError};
 use super::stats::Stats;
-use super::view::{Ended, LinkView, View};
+use super::view::{Ended, LinkView, Timing, View};
 use crate::limits::CLIENT_EVENTS_MAX;
 use crate::proto::request_response::{Reason, Request};
 use crate::proto::signal_response::Message as Response;
@@ -34,6 +34,7 @@ pub(super) enum Ask {
     Rebind,
     Inject(Vec<u8>),
     Stats(oneshot::Sender<Stats>),
+    Mark,
     Leave,
 }
 
@@ -148,7 +149,7 @@ impl Session {
 
     /// Takes over the connection with its first response.
     pub async fn begin(&mut self, signal: Signal, join: JoinResponse) -> Result<(), SignalError> {
-        let local = signal.local();
+        let (local, stages) = (signal.local(), signal.stages());
         self.signal = Some(signal);
         let joined = self.begun.elapsed();
         self.view.send_modify(|view| {
@@ -156,7 +157,8 @@ impl Session {
             view.me = join.participant.unwrap_or_default();
             view.update(join.other_participants);
             view.subscriber_primary = join.subscriber_primary;
-            view.timing.joined = joined;
+            view.at_join = view.remote_tracks().map(|(_, track)| track.sid.clone()).collect();
+            view.timing = Timing { begun: Some(self.begun), joined, ..stages };
         });
         self.options.local.get_or_insert(local);
         if self.options.mode == Mode::Single {
@@ -253,6 +255,7 @@ impl Session {
             }
             // Nobody may be waiting any more.
             Ask::Stats(reply) => drop(reply.send(self.stats().await)),
+            Ask::Mark => [&self.publisher, &self.subscriber].iter().for_each(|side| side.act(Act::Mark)),
             Ask::Leave => {
                 self.send(signal_request::Message::Leave(LeaveRequest::default())).await?;
                 return Ok(Some(Ended::Left));
@@ -435,8 +438,10 @@ impl Session {
         let primary = if self.is_publisher_primary() { SignalTarget::Publisher } else { SignalTarget::Subscriber };
         let since = self.begun.elapsed();
         self.view.send_modify(|view| {
-            if event == Event::Connected && target == primary {
-                view.timing.connected.get_or_insert(since);
+            match &event {
+                Event::IceConnected(_) if target == primary => drop(view.timing.ice.get_or_insert(since)),
+                Event::Connected if target == primary => drop(view.timing.connected.get_or_insert(since)),
+                _ => {}
             }
             note_event(link_view(view, target), event);
         });

@@ -1,0 +1,69 @@
+//! `lkops load-test`: runs a load test and tells what came of it.
+
+mod args;
+mod progress;
+mod table;
+mod text;
+
+pub use args::Args;
+
+use crate::exit::Failure;
+use crate::print;
+use args::Output;
+use lkops::load::report::Report;
+use lkops::load::test::{self, Setup};
+use tokio::sync::watch;
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let setup = args.setup()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(args.workers()).enable_all().build()?;
+    let mut report = runtime.block_on(run_watched(&setup, args.output != Output::Text))?;
+    // Tasks that still say goodbye need not be waited for.
+    runtime.shutdown_background();
+    report.judge(&args.fail_if);
+    print_report(&report, args.output)?;
+    verdict(&report)
+}
+
+async fn run_watched(setup: &Setup, quiet: bool) -> Result<Report, Failure> {
+    let (progress_sender, progress) = watch::channel(test::Progress::default());
+    let (stop_sender, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if stop_sender.send_replace(true) {
+                // Asked twice: at once.
+                std::process::exit(130);
+            }
+            eprintln!("stopping; figures so far follow");
+        }
+    });
+    let shown = tokio::spawn(progress::show(progress, quiet));
+    let report = test::run(setup, stop, progress_sender).await;
+    // It ends with the run.
+    let _ = shown.await;
+    Ok(report?)
+}
+
+fn print_report(report: &Report, output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Text => print::line(text::report(report)),
+        Output::Json => print::json(&serde_json::to_value(report)?),
+        Output::Csv => print::line(report.csv()),
+    }
+}
+
+/// What the exit code says: thresholds first, then failed joins and lost sessions.
+fn verdict(report: &Report) -> Result<(), Failure> {
+    let missed: Vec<String> = report.verdicts.iter().filter(|v| v.failed).map(text::missed).collect();
+    if !missed.is_empty() {
+        return Err(Failure::Missed(missed));
+    }
+    let lost: u64 = report.lost_sessions.values().sum();
+    if report.joins.failed + lost > 0 {
+        let (failed, all) = (report.joins.failed, report.joins.attempted);
+        return Err(Failure::Partial(format!(
+            "{failed} of {all} joins failed and {lost} sessions were lost; see above"
+        )));
+    }
+    Ok(())
+}

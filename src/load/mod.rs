@@ -1,0 +1,23 @@
+//! The load tester: makes rooms full of synthetic participants, measures what they get, and says whether to believe it.
+//! Called by `commands`. It sees a server as any client does, over the wire, whichever server that is; it knows nothing of
+//! terminals.
+
+pub mod camera;
+mod data;
+mod figures;
+pub mod language;
+mod member;
+pub mod report;
+mod schedule;
+pub mod shape;
+mod stages;
+pub mod test;
+pub mod threshold;
+mod tiles;
+mod times;
+mod vitals;
+pub mod watch;
+
+pub use figures::Figures;
+pub use stages::STAGES;
+pub use times::Percentiles;
