@@ -284,3 +284,9 @@ pub const LOAD_RESULTS_MAX: usize = 1_024;
 
 /// Reasons of failed joins told apart; others count together.
 pub const LOAD_REASONS_MAX: usize = 32;
+
+/// Sent packets a client remembers until feedback speaks of them: a second of 20 Mbit/s.
+pub const CLIENT_SENT_MAX: usize = 2_048;
+
+/// Values read from a server's metrics page: its own names times a few labels.
+pub const LOAD_SAMPLES_MAX: usize = 4_096;

@@ -3,11 +3,13 @@
 use crate::exit::Failure;
 use lkops::client::Mode;
 use lkops::client::api::Keys;
-use lkops::load::camera::{Codec, Resolution};
+use lkops::client::media::VideoCodec;
+use lkops::load::camera::Resolution;
 use lkops::load::language;
 use lkops::load::shape::{Group, Layout, People, Shape, ShapeError, Traits};
 use lkops::load::test::Setup;
 use lkops::load::threshold::Threshold;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const EXAMPLES: &str = "Examples:
@@ -17,7 +19,7 @@ const EXAMPLES: &str = "Examples:
 
 Shapes: NUMBERx(people,traits), joined by +. People are a number and letters: a microphone, v camera, d display; they
 watch and hear each other unless p (publishes only) is among the letters; s only subscribes. Traits: churn=5/min,
-data=20hz, data-bytes=200, reliable, layout=3x3, codec=vp8, resolution=low, simulcast=off, tcp, speakers.
+data=20hz, data-bytes=200, reliable, layout=3x3, codec=vp9, resolution=low, simulcast=off, key-frames=2s, tcp, speakers.
 
 Exit codes: 0 done, 1 no run, 2 usage, 3 some joins failed or sessions were lost, 4 a --fail-if condition was met.";
 
@@ -56,9 +58,9 @@ pub struct Args {
     /// Highest encoding of published video
     #[arg(long, value_name = "QUALITY", default_value = "high", value_parser = resolution)]
     video_resolution: Resolution,
-    /// Codec of published video
+    /// Codec of published video: vp8, h264, vp9 or av1
     #[arg(long, value_name = "CODEC", default_value = "vp8", value_parser = codec)]
-    video_codec: Codec,
+    video_codec: VideoCodec,
     /// Participants that arrive each second, whether or not the server copes
     #[arg(long, value_name = "NUMBER", default_value_t = 5.0, value_parser = rate)]
     num_per_second: f64,
@@ -81,9 +83,18 @@ pub struct Args {
     /// Watch the server process of that id on this machine: CPU per packet, memory, dropped datagrams
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
+    /// Read the server's own figures from this page in the Prometheus text format at both ends
+    #[arg(long, value_name = "URL")]
+    metrics_url: Option<String>,
     /// Exit with 4 if that holds at the end, such as join_p95>500ms, loss>0.5%, latency_p99>100ms; may be repeated
     #[arg(long, value_name = "CONDITION")]
     pub fail_if: Vec<Threshold>,
+    /// Write a page with charts as well
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Compare with an earlier run's -o json
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
     /// Form of the results
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
@@ -152,6 +163,7 @@ impl Args {
             threads: self.workers(),
             mode: if self.single_connection { Mode::Single } else { Mode::Dual },
             server_pid: self.server_pid,
+            metrics_url: self.metrics_url.clone(),
         })
     }
 
@@ -211,8 +223,8 @@ fn layout(text: &str) -> Result<Layout, String> {
     named(text, Layout::from_name(text), &Layout::NAMES.map(|(name, _)| name))
 }
 
-fn codec(text: &str) -> Result<Codec, String> {
-    named(text, Codec::from_name(text), &Codec::NAMES.map(|(name, _)| name))
+fn codec(text: &str) -> Result<VideoCodec, String> {
+    named(text, VideoCodec::from_name(text), &["vp8", "h264", "vp9", "av1"])
 }
 
 fn resolution(text: &str) -> Result<Resolution, String> {

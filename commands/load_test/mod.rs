@@ -9,20 +9,35 @@ pub use args::Args;
 
 use crate::exit::Failure;
 use crate::print;
+use anyhow::Context;
 use args::Output;
 use lkops::load::report::Report;
 use lkops::load::test::{self, Setup};
+use lkops::load::{compare, html};
+use std::path::Path;
 use tokio::sync::watch;
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     let setup = args.setup()?;
+    let earlier = args.compare.as_deref().map(read).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(args.workers()).enable_all().build()?;
     let mut report = runtime.block_on(run_watched(&setup, args.output != Output::Text))?;
     // Tasks that still say goodbye need not be waited for.
     runtime.shutdown_background();
     report.judge(&args.fail_if);
+    report.comparison = earlier.map(|earlier| compare::compare(&earlier, &report)).unwrap_or_default();
+    if let Some(path) = &args.html {
+        std::fs::write(path, html::page(&report)).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     print_report(&report, args.output)?;
     verdict(&report)
+}
+
+/// An earlier run.
+fn read(path: &Path) -> Result<Report, Failure> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let report = serde_json::from_str(&text);
+    Ok(report.with_context(|| format!("{} is no report of `load-test -o json`", path.display()))?)
 }
 
 async fn run_watched(setup: &Setup, quiet: bool) -> Result<Report, Failure> {

@@ -1,6 +1,7 @@
 //! A report as text: joins by stage, rooms and their sum, how well media came, the tester and the server, verdicts.
 
 use super::table::{bitrate, mib, ms, percent, table};
+use lkops::load::compare::Change;
 use lkops::load::report::Report;
 use lkops::load::threshold::Verdict;
 use lkops::load::{Figures, Percentiles, STAGES};
@@ -17,6 +18,7 @@ pub fn report(report: &Report) -> String {
         data(&report.total),
         tester(report),
         server(report),
+        comparison(report),
         verdicts(report),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
@@ -178,6 +180,16 @@ fn server(report: &Report) -> String {
     );
     let metrics = server.metrics.iter().map(|(name, value)| format!("  {name} {value}"));
     std::iter::once(head).chain(metrics).collect::<Vec<_>>().join("\n")
+}
+
+fn comparison(report: &Report) -> String {
+    let row = |change: &Change| {
+        let percent = change.percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:+.0} %"));
+        let worse = if change.worse { "worse" } else { "" };
+        vec![change.figure.clone(), ms(change.before), ms(change.after), percent, worse.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = report.comparison.iter().map(row).collect();
+    if rows.is_empty() { String::new() } else { table(&["compared", "before", "now", "change", ""], &rows) }
 }
 
 fn verdicts(report: &Report) -> String {

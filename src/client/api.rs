@@ -117,18 +117,29 @@ impl Api {
         serde_json::from_slice(&answer).map_err(|e| ApiError::Answer(e.to_string()))
     }
 
+    /// The page of that URL, which need not be this server's API.
+    pub async fn page(url: &str) -> Result<String, ApiError> {
+        let uri: Uri = url.parse().map_err(|_| ReachError::Url(url.to_owned()))?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let host = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+        let request = Request::get(path)
+            .header(header::HOST, host)
+            .body(Full::new(Bytes::new()))
+            .map_err(|e| ApiError::Answer(e.to_string()))?;
+        match exchange(&uri, request).await? {
+            (StatusCode::OK, page) => Ok(String::from_utf8_lossy(&page).into_owned()),
+            (status, page) => Err(refusal(status, &page)),
+        }
+    }
+
     async fn post(&self, path: &str, room: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), ApiError> {
-        let stream = reach(&self.uri, clock::now()).await?.stream;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // Its errors are told to the request too.
-        tokio::spawn(connection);
         let request = Request::post(path)
             .header(header::HOST, self.authority.as_str())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token(room)))
             .body(Full::new(Bytes::from(body)))
             .map_err(|e| ApiError::Answer(e.to_string()))?;
-        read(sender.send_request(request).await?).await
+        exchange(&self.uri, request).await
     }
 
     fn token(&self, room: &str) -> String {
@@ -141,6 +152,15 @@ impl Api {
         };
         self.keys.mint("", grant)
     }
+}
+
+/// One request over a connection of its own.
+async fn exchange(uri: &Uri, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), ApiError> {
+    let stream = reach(uri, clock::now()).await?.stream;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // Its errors are told to the request too.
+    tokio::spawn(connection);
+    read(sender.send_request(request).await?).await
 }
 
 async fn read(response: Response<Incoming>) -> Result<(StatusCode, Bytes), ApiError> {

@@ -2,6 +2,7 @@
 //! tracks it sends and receives, and the RTCP that belongs to them. Knows nothing of signalling.
 
 mod rtcp;
+mod yielding;
 
 use super::arrivals::Arrivals;
 use super::clock;
@@ -11,6 +12,7 @@ use super::outbox::Outbox;
 use super::outgoing::{Outgoing, Wire};
 use super::socket::Sockets;
 use super::stats::{ConnectionStats, Stats};
+use super::uplink::Uplink;
 use crate::net::udp::RecvSlots;
 use crate::transport::{Certificate, Failure, Input, PeerConfig, PeerError, PeerEvent, Proto};
 use crate::wire::rtp::RtpHeader;
@@ -55,6 +57,8 @@ pub struct Connection {
     transport_sequence: u16,
     outbox: Outbox,
     arrivals: Arrivals,
+    /// Absent while no track yields to congestion.
+    uplink: Option<Uplink>,
     report_at: Option<Instant>,
     feedback_at: Option<Instant>,
     /// The earliest entry in the driver's timer queue.
@@ -117,6 +121,7 @@ impl Connection {
             ssrc: rand::random(),
             transport_sequence: 0,
             arrivals: Arrivals::new(now),
+            uplink: None,
             report_at: None,
             feedback_at: None,
             wake_at: None,
@@ -135,9 +140,12 @@ impl Connection {
             Act::SetRemote(remote, candidates) => self.set_remote(now, *remote, &candidates),
             Act::AddCandidate(line) => self.add_candidate(now, &line),
             Act::RestartIce(creds) => self.peer.restart_ice(now, creds),
-            Act::Publish(setup) => self.outgoing.push(Outgoing::new(*setup, now)),
+            Act::Publish(setup) => self.publish(now, *setup),
             Act::Unpublish(cid) => self.unpublish(&cid),
-            Act::SetActive(cid, active) => self.with_track(&cid, |t| t.set_active(&active)),
+            Act::SetActive(cid, active) => {
+                self.with_track(&cid, |t| t.set_active(&active));
+                self.share_out();
+            }
             Act::SetMuted(cid, muted) => self.with_track(&cid, |t| t.set_muted(muted)),
             Act::Expect(setups) => self.expect(now, setups),
             Act::Send { label, bytes } => self.send_message(now, label, &bytes),
@@ -174,6 +182,7 @@ impl Connection {
         for track in self.outgoing.extract_if(.., |t| t.setup.cid == cid) {
             track.ssrcs().for_each(|ssrc| self.peer.retire_ssrc(ssrc));
         }
+        self.share_out();
     }
 
     /// These tracks and no others are sent to us from now on.
@@ -280,8 +289,11 @@ impl Connection {
     }
 
     /// The tracks and what they send through.
-    fn split(&mut self) -> (&mut Vec<Outgoing>, Path<'_>) {
+    fn split(&mut self, now: Instant) -> (&mut Vec<Outgoing>, Path<'_>) {
         let path = Path {
+            now,
+            uplink: self.uplink.as_mut(),
+            numbered: None,
             peer: &mut self.peer,
             sockets: &mut self.sockets,
             outbox: &mut self.outbox,
@@ -300,7 +312,7 @@ impl Connection {
         if !self.connected {
             return;
         }
-        let (tracks, mut wire) = self.split();
+        let (tracks, mut wire) = self.split(now);
         tracks.iter_mut().for_each(|track| track.handle_timeout(now, &mut wire));
         self.send_feedback(now);
     }
@@ -392,6 +404,10 @@ fn send(sockets: &mut Sockets, proto: Proto, to: SocketAddr, datagram: &[u8]) {
 
 /// What media goes through: sealing, then runs of equal size.
 struct Path<'a> {
+    now: Instant,
+    uplink: Option<&'a mut Uplink>,
+    /// Given to the packet that is being put together.
+    numbered: Option<u16>,
     peer: &'a mut crate::transport::Peer,
     sockets: &'a mut Sockets,
     outbox: &'a mut Outbox,
@@ -403,11 +419,15 @@ struct Path<'a> {
 impl Wire for Path<'_> {
     fn transport_sequence(&mut self) -> u16 {
         *self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        self.numbered = Some(*self.transport_sequence);
         *self.transport_sequence
     }
 
     fn send_rtp(&mut self, packet: &mut Vec<u8>, header_bytes: usize) {
         let len = packet.len();
+        if let Some((uplink, number)) = self.uplink.as_mut().zip(self.numbered.take()) {
+            uplink.note_sent(self.now, number, len);
+        }
         packet.resize(len + crate::transport::srtp::OVERHEAD_BYTES_MAX, 0);
         let Some(pair) = self.peer.send_pair() else { return };
         let Some(sealed) = self.peer.seal_rtp(packet, header_bytes, len) else { return };

@@ -4,6 +4,7 @@
 use super::clock;
 use super::description::{self, Local, Offerer};
 use super::engine::{Act, Engine, Event, Link, Message, Setup};
+use super::media::VideoCodec;
 use super::outgoing::Source;
 use super::participant::{Mode, Options};
 use super::signal::{Signal, SignalError};
@@ -71,8 +72,8 @@ pub(super) struct Session {
     /// Announced tracks the server has not taken yet.
     announced: HashMap<String, Source>,
     started: HashSet<String>,
-    /// Published tracks of several encodings.
-    simulcast: HashSet<String>,
+    /// Codec of each published video, and whether it has several encodings, by client track id.
+    videos: HashMap<String, (VideoCodec, bool)>,
 }
 
 impl Side {
@@ -127,7 +128,7 @@ impl Session {
             wants_offer: false,
             announced: HashMap::new(),
             started: HashSet::new(),
-            simulcast: HashSet::new(),
+            videos: HashMap::new(),
             engine,
             options,
         }
@@ -238,8 +239,8 @@ impl Session {
         match ask {
             Ask::Request(message) => self.send(*message).await?,
             Ask::Publish(request, source) => {
-                if matches!(&source, Source::Video(video) if video.layers.len() > 1) {
-                    self.simulcast.insert(request.cid.clone());
+                if let Source::Video(video) = &source {
+                    self.videos.insert(request.cid.clone(), (video.codec, source.encodings() > 1));
                 }
                 self.announced.insert(request.cid.clone(), source);
                 self.send(signal_request::Message::AddTrack(*request)).await?;
@@ -419,12 +420,13 @@ impl Session {
 
     /// Dynacast: sends only what somebody watches.
     fn handle_qualities(&self, update: &SubscribedQualityUpdate) {
-        let vp8 = update.subscribed_codecs.iter().find(|c| c.codec.eq_ignore_ascii_case("vp8"));
-        let Some(vp8) = vp8 else { return };
-        let enabled = |quality: VideoQuality| vp8.qualities.iter().any(|q| q.quality() == quality && q.enabled);
-        let three = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High].map(enabled);
         let Some(cid) = self.cid_of(&update.track_sid).filter(|_| self.options.dynacast) else { return };
-        let active = if self.simulcast.contains(&cid) { three.to_vec() } else { vec![three.contains(&true)] };
+        let Some((codec, simulcast)) = self.videos.get(&cid).copied() else { return };
+        let told = update.subscribed_codecs.iter().find(|c| VideoCodec::from_name(&c.codec) == Some(codec));
+        let Some(told) = told else { return };
+        let enabled = |quality: VideoQuality| told.qualities.iter().any(|q| q.quality() == quality && q.enabled);
+        let three = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High].map(enabled);
+        let active = if simulcast { three.to_vec() } else { vec![three.contains(&true)] };
         self.publisher.act(Act::SetActive(cid, active));
     }
 

@@ -1,29 +1,6 @@
-//! The cameras and displays of a test: codecs, resolutions and the bit rates of their encodings. Called by `member`.
+//! The cameras and displays of a test: resolutions and the bit rates of their encodings. Called by `member`.
 
-use crate::client::media::{Layer, VideoSource};
-
-/// A video codec.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Codec {
-    #[default]
-    Vp8,
-    H264,
-    Vp9,
-    Av1,
-}
-
-impl Codec {
-    pub const NAMES: [(&str, Codec); 4] =
-        [("vp8", Codec::Vp8), ("h264", Codec::H264), ("vp9", Codec::Vp9), ("av1", Codec::Av1)];
-
-    pub fn from_name(name: &str) -> Option<Codec> {
-        Codec::NAMES.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, codec)| *codec)
-    }
-
-    pub fn name(self) -> &'static str {
-        Codec::NAMES.iter().find(|(_, codec)| *codec == self).map_or("vp8", |(name, _)| name)
-    }
-}
+use crate::client::media::{Layer, Video, VideoSource};
 
 /// The highest encoding a camera sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,9 +49,10 @@ pub fn camera(resolution: Resolution, simulcast: bool) -> VideoSource {
 }
 
 /// A shared screen: full HD, few frames, one encoding.
-pub fn display() -> VideoSource {
+pub fn display() -> Video {
     let layer = Layer { width: 1920, height: 1080, bitrate_bps: 1_500_000 };
-    VideoSource { fps: 15, temporal_layers: 1, layers: vec![layer] }
+    let source = VideoSource { fps: 15, temporal_layers: 1, layers: vec![layer] };
+    Video { is_screen: true, ..source.into() }
 }
 
 #[cfg(test)]

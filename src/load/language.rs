@@ -4,8 +4,10 @@
 //! traits. People are a number and letters: `a` microphone, `v` camera, `d` display; they watch and hear the others unless
 //! `p` (publishes only) is among the letters. `s` alone only subscribes. Traits are `name` or `name=value`.
 
-use super::camera::{Codec, Resolution};
+use super::camera::Resolution;
 use super::shape::{Group, Layout, People, Shape, Traits};
+use crate::client::media::VideoCodec;
+use std::time::Duration;
 
 /// What is wrong with a shape's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +19,7 @@ pub enum LanguageError {
     )]
     People(String),
     #[error(
-        "there is no trait `{0}`; there are churn, data, data-bytes, reliable, layout, codec, resolution, simulcast, tcp and speakers"
+        "there is no trait `{0}`; there are churn, data, data-bytes, reliable, layout, codec, resolution, simulcast, key-frames, tcp and speakers"
     )]
     Trait(String),
     #[error("`{value}` is no value of `{name}`; write it like {example}")]
@@ -89,9 +91,12 @@ fn set(traits: &mut Traits, item: &str) -> Result<(), LanguageError> {
         "data" => traits.data_hz = value_of("data", value, "data=20hz", hertz)?,
         "data-bytes" => traits.data_bytes = value_of("data-bytes", value, "data-bytes=200", data_bytes)?,
         "layout" => traits.layout = value_of("layout", value, "layout=3x3", Layout::from_name)?,
-        "codec" => traits.codec = value_of("codec", value, "codec=vp9", Codec::from_name)?,
+        "codec" => traits.codec = value_of("codec", value, "codec=vp9", VideoCodec::from_name)?,
         "resolution" => {
             traits.resolution = value_of("resolution", value, "resolution=low", Resolution::from_name)?;
+        }
+        "key-frames" => {
+            traits.key_frame_every = Some(value_of("key-frames", value, "key-frames=2s", seconds)?);
         }
         "simulcast" => traits.simulcast = value_of("simulcast", Some(value.unwrap_or("on")), "simulcast=off", switch)?,
         "reliable" => traits.data_reliable = value_of("reliable", Some(value.unwrap_or("on")), "reliable=on", switch)?,
@@ -130,6 +135,17 @@ fn per_minute(text: &str) -> Option<f64> {
         _ => return None,
     };
     positive(number).map(|n| n * factor)
+}
+
+/// `2s`, `500ms`.
+fn seconds(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic())?);
+    let factor = match unit {
+        "s" => 1.0,
+        "ms" => 0.001,
+        _ => return None,
+    };
+    positive(number).filter(|n| (0.001..1e6).contains(&(n * factor))).map(|n| Duration::from_secs_f64(n * factor))
 }
 
 fn hertz(text: &str) -> Option<f64> {
@@ -171,7 +187,7 @@ mod tests {
         assert_eq!((group.rooms, group.people.len()), (1, 3));
         assert!(!group.people[0].subscribes && group.people[1].screen);
         let traits = &group.traits;
-        assert_eq!((traits.tcp, traits.simulcast, traits.codec), (true, false, Codec::Vp9));
+        assert_eq!((traits.tcp, traits.simulcast, traits.codec), (true, false, VideoCodec::Vp9));
         assert_eq!((traits.layout, traits.churn_per_min), (Layout::Grid3x3, 60.0));
     }
 

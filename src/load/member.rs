@@ -8,7 +8,7 @@ use super::shape::{Layout, Traits};
 use super::stages::{Stages, is_final, reason};
 use super::tiles::Tiles;
 use crate::client::api::Keys;
-use crate::client::media::AudioSource;
+use crate::client::media::{AudioSource, Video};
 use crate::client::stats::Stats;
 use crate::client::{ClientError, Engine, Mode, Options, Participant, Proto, View};
 use crate::proto::{SimulateScenario, signal_request::Message as Request, simulate_scenario::Scenario};
@@ -208,11 +208,16 @@ impl Stay<'_> {
             self.participant.publish_audio("mic", AudioSource::default()).await?;
         }
         if people.video {
-            let source = camera(traits.resolution, traits.simulcast);
-            self.participant.publish_video("cam", source).await?;
+            let video = Video {
+                codec: traits.codec,
+                key_frame_every: traits.key_frame_every,
+                yields: true,
+                ..camera(traits.resolution, traits.simulcast).into()
+            };
+            self.participant.publish_video_as("cam", video).await?;
         }
         if people.screen {
-            self.participant.publish_video("screen", display()).await?;
+            self.participant.publish_video_as("screen", display()).await?;
         }
         Ok(())
     }

@@ -3,8 +3,11 @@
 //! terminals.
 
 pub mod camera;
+pub mod compare;
 mod data;
+mod exposition;
 mod figures;
+pub mod html;
 pub mod language;
 mod member;
 pub mod report;

@@ -1,5 +1,6 @@
 //! What is told of a run: the whole of `-o json`, and what tables, CSV and the page of `--html` are made from.
 
+use super::compare::Change;
 use super::figures::{Figures, Sum};
 use super::member::Measured;
 use super::stages::JoinReport;
@@ -33,6 +34,9 @@ pub struct Report {
     pub tester: Tester,
     pub server: Option<Server>,
     pub verdicts: Vec<Verdict>,
+    /// Against an earlier run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comparison: Vec<Change>,
     pub series: Vec<Second>,
     pub tracks: Vec<Track>,
 }

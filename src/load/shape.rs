@@ -1,8 +1,10 @@
 //! What a load is made of: kinds of rooms, who is in them, and what these do. Written down by `commands` from flags, by
 //! `language` from text; read by `schedule`.
 
-use super::camera::{Codec, Resolution};
+use super::camera::Resolution;
+use crate::client::media::VideoCodec;
 use crate::limits::{LOAD_PARTICIPANTS_MAX, LOAD_ROOM_PARTICIPANTS_MAX};
+use std::time::Duration;
 
 /// All rooms of a test.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,10 +35,11 @@ pub struct People {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traits {
     pub layout: Layout,
-    /// Absent: VP8.
-    pub codec: Codec,
+    pub codec: VideoCodec,
     pub resolution: Resolution,
     pub simulcast: bool,
+    /// Absent: only when asked for, as browsers do it.
+    pub key_frame_every: Option<Duration>,
     /// People who leave, and are followed by somebody new, each minute.
     pub churn_per_min: f64,
     /// Data messages each publisher sends a second.
@@ -53,9 +56,10 @@ impl Default for Traits {
     fn default() -> Traits {
         Traits {
             layout: Layout::All,
-            codec: Codec::Vp8,
+            codec: VideoCodec::Vp8,
             resolution: Resolution::High,
             simulcast: true,
+            key_frame_every: None,
             churn_per_min: 0.0,
             data_hz: 0.0,
             data_bytes: 100,

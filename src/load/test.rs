@@ -1,6 +1,7 @@
 //! A whole run: look whether the server is there, let everybody arrive, measure, collect, say goodbye, tidy up. Called by
 //! `commands`; the one writer of what is counted.
 
+use super::exposition::Exposition;
 use super::member::{Common, Measured, Phase, Told, live};
 use super::report::{Report, Tally};
 use super::schedule::{Names, Schedule};
@@ -34,6 +35,8 @@ pub struct Setup {
     pub mode: Mode,
     /// A server on this machine to watch.
     pub server_pid: Option<u32>,
+    /// A server's page in the Prometheus text format.
+    pub metrics_url: Option<String>,
 }
 
 /// What a watcher is shown each second.
@@ -80,6 +83,8 @@ pub enum LoadError {
     Files { needed: u64, limit: u64 },
     #[error("there is no process {0} to watch; check --server-pid")]
     Process(u32),
+    #[error("the metrics page cannot be read: {0}; check --metrics-url")]
+    Metrics(String),
 }
 
 /// How long the server may take to answer the first call.
@@ -88,6 +93,8 @@ const PREFLIGHT_PATIENCE: Duration = Duration::from_secs(8);
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long figures and goodbyes are waited for in all.
 const END_PATIENCE: Duration = Duration::from_secs(12);
+/// How long a metrics page is waited for.
+const PAGE_PATIENCE: Duration = Duration::from_secs(3);
 /// Sockets, polls, logs and the rest.
 const FILES_BESIDES: u64 = 64;
 
@@ -112,6 +119,9 @@ pub async fn run(
     check_files(&schedule)?;
     if let Some(pid) = setup.server_pid {
         super::vitals::Usage::of(&pid.to_string()).map_err(|_| LoadError::Process(pid))?;
+    }
+    if setup.metrics_url.is_some() {
+        exposition(setup).await.map_err(|error| LoadError::Metrics(error.to_string()))?;
     }
     let api = Api::new(&setup.url, setup.keys.clone()).map_err(|error| LoadError::of(error, &setup.url))?;
     let known = rooms_before(&api, setup).await?;
@@ -138,6 +148,14 @@ async fn rooms_before(api: &Api, setup: &Setup) -> Result<Vec<String>, LoadError
     let rooms = rooms.map_err(|_| LoadError::Silent(setup.url.clone()))?;
     let rooms = rooms.map_err(|error| LoadError::of(error, &setup.url))?;
     Ok(rooms.into_iter().map(|room| room.name).collect())
+}
+
+/// The server's own figures, empty if nobody asked for them.
+async fn exposition(setup: &Setup) -> Result<Exposition, ApiError> {
+    let Some(url) = &setup.metrics_url else { return Ok(Exposition::default()) };
+    let page = timeout(PAGE_PATIENCE, Api::page(url)).await;
+    let page = page.map_err(|_| ApiError::Answer(format!("{url} does not answer")))??;
+    Ok(Exposition::parse(&page))
 }
 
 /// Removes the rooms the test made. A server that is gone by now has none.
@@ -179,6 +197,8 @@ struct Run<'a> {
     ramp: Duration,
     window_from: Option<Moment>,
     window_to: Option<Moment>,
+    /// The server's own figures at both ends of the window.
+    told_by_server: [Exposition; 2],
     late_max: Duration,
     series: Vec<Second>,
     interrupted: bool,
@@ -229,6 +249,7 @@ impl<'a> Run<'a> {
             ramp: Duration::ZERO,
             window_from: None,
             window_to: None,
+            told_by_server: Default::default(),
             late_max: Duration::ZERO,
             series: Vec::new(),
             interrupted: false,
@@ -256,10 +277,10 @@ impl<'a> Run<'a> {
                 }
                 Ok(_) = stop.wait_for(|stop| *stop), if self.stage < Stage::Ending => {
                     self.interrupted = self.setup.duration.is_some() || self.stage < Stage::Measuring;
-                    self.end();
+                    self.end().await;
                 }
                 () = sleep_until(until), if self.until.is_some() => {
-                    if self.advance() {
+                    if self.advance().await {
                         break;
                     }
                 }
@@ -312,18 +333,19 @@ impl<'a> Run<'a> {
     }
 
     /// The present stage is over by the clock. Answers whether everything is.
-    fn advance(&mut self) -> bool {
+    async fn advance(&mut self) -> bool {
         match self.stage {
             // Whoever is still not in by now counts as failed when told so.
             Stage::Joining => self.enter(Stage::Settling, Some(SETTLE)),
-            Stage::Settling => self.measure(),
-            Stage::Measuring => self.end(),
+            Stage::Settling => self.measure().await,
+            Stage::Measuring => self.end().await,
             Stage::Ending => return true,
         }
         false
     }
 
-    fn measure(&mut self) {
+    async fn measure(&mut self) {
+        self.told_by_server[0] = exposition(self.setup).await.unwrap_or_default();
         self.enter(Stage::Measuring, self.setup.duration);
         self.tally = Tally::new(self.rooms.clone());
         self.window_from = Some(self.moment());
@@ -331,10 +353,11 @@ impl<'a> Run<'a> {
         self.phase.send_replace(Phase::Measure);
     }
 
-    fn end(&mut self) {
+    async fn end(&mut self) {
         self.window_to = Some(self.moment());
-        self.enter(Stage::Ending, Some(END_PATIENCE));
         self.phase.send_replace(Phase::Collect);
+        self.told_by_server[1] = exposition(self.setup).await.unwrap_or_default();
+        self.enter(Stage::Ending, Some(END_PATIENCE));
         self.leave_when_done();
     }
 
@@ -396,7 +419,7 @@ impl<'a> Run<'a> {
             joins: self.joins.told(),
             lost_sessions: self.lost,
             tester: Tester::between(&from, &to, self.late_max),
-            server: Server::between(&from, &to),
+            server: Server::between(&from, &to, &self.told_by_server),
             series: self.series,
             ..Report::default()
         };

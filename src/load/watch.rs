@@ -1,6 +1,7 @@
 //! The tester's eye on itself, on the machine and on a server that runs beside it: what is to blame when figures are bad.
 //! Called by `test` at the ends of the measuring window and each second.
 
+use super::exposition::{CPU_SECONDS, Exposition, RESIDENT_BYTES};
 use super::vitals::{Machine, Usage};
 use crate::client::{Engine, TIMER_LATE, Totals};
 use serde::{Deserialize, Serialize};
@@ -122,16 +123,22 @@ impl Tester {
 }
 
 impl Server {
-    /// `None` if the process could not be read at both ends.
-    pub fn between(from: &Moment, to: &Moment) -> Option<Server> {
-        let (before, after) = from.server.as_ref().zip(to.server.as_ref())?;
-        let cpu = after.cpu.saturating_sub(before.cpu);
+    /// From the process if it could be read at both ends, else from what it told itself at both; `None` without either.
+    pub fn between(from: &Moment, to: &Moment, told: &[Exposition; 2]) -> Option<Server> {
+        let metrics = told[1].since(&told[0]);
+        let process = from.server.as_ref().zip(to.server.as_ref());
+        let own = |name| metrics.get(name).copied();
+        let cpu = match process {
+            Some((before, after)) => after.cpu.saturating_sub(before.cpu),
+            None if metrics.is_empty() => return None,
+            None => Duration::from_secs_f64(own(CPU_SECONDS).unwrap_or(0.0).max(0.0)),
+        };
         Some(Server {
             cpu_percent: share(cpu, to.at - from.at),
-            rss_bytes: after.rss_bytes,
+            rss_bytes: process.map_or(own(RESIDENT_BYTES).unwrap_or(0.0) as u64, |(_, after)| after.rss_bytes),
             cpu_us_per_packet: per_packet(cpu, to.totals.packets - from.totals.packets),
-            socket_drops: after.socket_drops.saturating_sub(before.socket_drops),
-            ..Server::default()
+            socket_drops: process.map_or(0, |(before, after)| after.socket_drops.saturating_sub(before.socket_drops)),
+            metrics,
         })
     }
 }
@@ -212,6 +219,9 @@ mod tests {
         assert_eq!((second.packets_per_s, second.loss_percent, second.at_s), (495.0, 1.0, 2.0));
         assert_eq!((second.tester_cpu_percent, second.server_cpu_percent), (50.0, None));
         assert!((Tester::between(&from, &to, Duration::ZERO).cpu_us_per_packet - 1010.1).abs() < 0.1);
-        assert_eq!(Server::between(&from, &to), None);
+        assert_eq!(Server::between(&from, &to, &Default::default()), None);
+        let page = |cpu| Exposition::parse(&format!("# TYPE {CPU_SECONDS} counter\n{CPU_SECONDS} {cpu}\n"));
+        let server = Server::between(&from, &to, &[page(1.0), page(1.99)]).unwrap();
+        assert!((server.cpu_us_per_packet - 1000.0).abs() < 1e-6 && (server.cpu_percent - 49.5).abs() < 1e-6);
     }
 }

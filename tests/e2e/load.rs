@@ -1,13 +1,17 @@
 //! The load tester against the server, both the real binary.
 
 use super::server::{Server, keys};
+use lkops::client::api::Keys;
 use lkops::proto::CreateRoomRequest;
 use serde_json::Value;
 use std::process::{Output, Stdio};
 use tokio::process::Command;
 
 async fn load_test(server: &Server, args: &[&str]) -> Output {
-    let keys = keys();
+    load_test_as(server, &keys(), args).await
+}
+
+async fn load_test_as(server: &Server, keys: &Keys, args: &[&str]) -> Output {
     let child = Command::new(env!("CARGO_BIN_EXE_lkops"))
         .args(["load-test", "--url", &server.url, "--api-key", &keys.key, "--api-secret", &keys.secret])
         .args(args)
@@ -55,6 +59,22 @@ async fn three_meet_and_every_track_is_accounted_for() {
     assert!(server.api().list_rooms().await.unwrap().is_empty(), "its rooms are gone");
 }
 
+/// A codec whose headers the server did not understand would never get past the wait for a key frame.
+#[tokio::test]
+async fn every_codec_reaches_its_subscribers() {
+    let server = Server::start().await;
+    let rooms =
+        ["vp8", "h264", "vp9", "av1"].map(|codec| format!("(1vp,1s,resolution=low,key-frames=1s,codec={codec})"));
+    let args = ["--shape", &rooms.join("+"), "--num-per-second", "20", "--duration", "2s", "-o", "json"];
+    let output = load_test(&server, &args).await;
+    let report = json(&output);
+    for track in report["tracks"].as_array().unwrap() {
+        assert!(track["frames"].as_u64().unwrap() > 40 && track["lost"] == 0, "{track}");
+    }
+    assert_eq!((report["total"]["tracks"].as_u64(), report["total"]["frames_broken"].as_u64()), (Some(4), Some(0)));
+    assert!(report["total"]["key_frames"].as_u64().unwrap() >= 4, "{output:?}");
+}
+
 #[tokio::test]
 async fn a_missed_threshold_is_exit_code_4() {
     let server = Server::start().await;
@@ -68,7 +88,8 @@ async fn a_missed_threshold_is_exit_code_4() {
 #[tokio::test]
 async fn a_wrong_key_and_a_full_room_are_one_line() {
     let server = Server::start().await;
-    let output = load_test(&server, &["--api-secret", "wrong", "--duration", "1s"]).await;
+    let wrong = Keys { secret: "wrong".into(), ..keys() };
+    let output = load_test_as(&server, &wrong, &["--duration", "1s"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).starts_with("error: the server refuses the API key: "), "{output:?}");
 
