@@ -1,11 +1,13 @@
 //! The flags of `lkops load-test`: all of LiveKit's own load tester with their meaning, and ours.
 
 use crate::exit::Failure;
+use anyhow::Context;
 use lkops::client::Mode;
 use lkops::client::api::Keys;
 use lkops::client::media::VideoCodec;
 use lkops::load::camera::Resolution;
 use lkops::load::language;
+use lkops::load::scenario;
 use lkops::load::shape::{Group, Layout, People, Shape, ShapeError, Traits};
 use lkops::load::test::Setup;
 use lkops::load::threshold::Threshold;
@@ -52,6 +54,9 @@ pub struct Args {
     /// Rooms and people in the shape language, in place of the numbers above
     #[arg(long, value_name = "SHAPE", conflicts_with_all = ["video_publishers", "audio_publishers", "subscribers", "participants", "rooms"])]
     shape: Option<String>,
+    /// Rooms with times of their own and storms, from a YAML file, in place of the numbers above
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["video_publishers", "audio_publishers", "subscribers", "participants", "rooms", "shape"])]
+    scenario: Option<PathBuf>,
     /// What identities begin with [default: a random text]
     #[arg(long, value_name = "PREFIX")]
     identity_prefix: Option<String>,
@@ -61,9 +66,9 @@ pub struct Args {
     /// Codec of published video: vp8, h264, vp9 or av1
     #[arg(long, value_name = "CODEC", default_value = "vp8", value_parser = codec)]
     video_codec: VideoCodec,
-    /// Participants that arrive each second, whether or not the server copes
-    #[arg(long, value_name = "NUMBER", default_value_t = 5.0, value_parser = rate)]
-    num_per_second: f64,
+    /// Participants that arrive each second, whether or not the server copes [default: 5]
+    #[arg(long, value_name = "NUMBER", value_parser = rate)]
+    num_per_second: Option<f64>,
     /// Whose video subscribers watch: all, speaker (1 large, 5 small), 3x3 (medium), 4x4, 5x5 (small); all audio is heard
     /// [default: speaker for --subscribers, all for --participants and --shape]
     #[arg(long, value_parser = layout)]
@@ -126,6 +131,17 @@ pub struct ServerArgs {
     dev: bool,
 }
 
+/// A shape with its times, from flags or a file.
+struct Course {
+    shape: Shape,
+    shape_text: String,
+    duration: Option<Duration>,
+    per_second: f64,
+}
+
+/// As in LiveKit's load tester.
+const PER_SECOND: f64 = 5.0;
+
 const DEV_URL: &str = "ws://127.0.0.1:7880";
 const DEV_KEY: &str = "devkey";
 const DEV_SECRET: &str = "secret";
@@ -145,7 +161,7 @@ impl ServerArgs {
 impl Args {
     pub fn setup(&self) -> Result<Setup, Failure> {
         let (url, keys) = self.server.place()?;
-        let (shape, shape_text) = self.shape()?;
+        let Course { shape, shape_text, duration, per_second } = self.course()?;
         let shape_failed = |error: ShapeError| Failure::Usage(error.to_string());
         shape.check().map_err(shape_failed)?;
         if let Some(room) = self.room.clone().filter(|_| shape.rooms() > 1 && self.rooms == 1 && self.shape.is_none()) {
@@ -158,8 +174,8 @@ impl Args {
             shape_text,
             room: self.room.clone().unwrap_or_else(|| lkops::proto::id::random("load-")),
             identity_prefix: self.identity_prefix.clone().unwrap_or_else(|| lkops::proto::id::random("t")),
-            per_second: self.num_per_second,
-            duration: self.duration.filter(|d| !d.is_zero()),
+            per_second,
+            duration: duration.filter(|d| !d.is_zero()),
             threads: self.workers(),
             mode: if self.single_connection { Mode::Single } else { Mode::Dual },
             server_pid: self.server_pid,
@@ -183,6 +199,23 @@ impl Args {
         }
     }
 
+    fn course(&self) -> Result<Course, Failure> {
+        let per_second = self.num_per_second.unwrap_or(PER_SECOND);
+        let Some(path) = &self.scenario else {
+            let (shape, shape_text) = self.shape()?;
+            return Ok(Course { shape, shape_text, duration: self.duration, per_second });
+        };
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let read = scenario::parse(&text, &self.traits(Layout::All));
+        let read = read.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+        Ok(Course {
+            shape: read.shape,
+            shape_text: path.display().to_string(),
+            duration: self.duration.or(read.duration),
+            per_second: self.num_per_second.or(read.per_second).unwrap_or(PER_SECOND),
+        })
+    }
+
     /// The shape, and as text.
     fn shape(&self) -> Result<(Shape, String), Failure> {
         if let Some(text) = &self.shape {
@@ -191,9 +224,9 @@ impl Args {
         }
         let people = self.people();
         let layout = if self.participants > 0 { Layout::All } else { Layout::Speaker };
-        let group = Group { rooms: self.rooms, people, traits: self.traits(layout) };
+        let group = Group { rooms: self.rooms, people, traits: self.traits(layout), ..Group::default() };
         let text = language::text(&group);
-        Ok((Shape { groups: vec![group] }, text))
+        Ok((Shape { groups: vec![group], ..Shape::default() }, text))
     }
 
     /// As LiveKit's load tester has it: the first publishers publish both, and none subscribes. Without any number: one

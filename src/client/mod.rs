@@ -24,6 +24,7 @@ mod signal;
 mod socket;
 mod stamp;
 pub mod stats;
+mod tls;
 mod uplink;
 mod view;
 

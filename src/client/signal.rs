@@ -2,7 +2,7 @@
 //! responses (WIRE.md §1.7 to §1.10). Called by `participant` to join and by `session` from then on.
 
 use super::clock;
-use super::reach::{ReachError, reach};
+use super::reach::{ReachError, Stream, reach};
 use super::view::Timing;
 use crate::limits::{CLIENT_ANSWER_BYTES_MAX, SIGNAL_BUFFER_BYTES};
 use crate::proto::{
@@ -14,11 +14,10 @@ use base64::engine::general_purpose::URL_SAFE;
 use futures_util::{SinkExt, StreamExt};
 use prost::Message as _;
 use std::net::IpAddr;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// The client protocol spoken.
 pub const PROTOCOL: i32 = 16;
@@ -111,7 +110,7 @@ impl Dial<'_> {
 
 /// An open connection.
 pub struct Signal {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    stream: WebSocketStream<Stream>,
     local: IpAddr,
     stages: Timing,
 }

@@ -29,7 +29,7 @@ pub enum LanguageError {
 /// Reads a shape. Traits it does not name are those of `common`.
 pub fn parse(text: &str, common: &Traits) -> Result<Shape, LanguageError> {
     let groups = text.split('+').map(|room| group(room.trim(), common)).collect::<Result<_, _>>()?;
-    Ok(Shape { groups })
+    Ok(Shape { groups, ..Shape::default() })
 }
 
 /// A room's people as they would be written.
@@ -55,7 +55,7 @@ fn group(text: &str, common: &Traits) -> Result<Group, LanguageError> {
         "" => 1,
         number => number.strip_suffix(['x', '*']).and_then(|n| n.trim().parse().ok()).ok_or_else(wrong)?,
     };
-    let mut group = Group { rooms, people: Vec::new(), traits: common.clone() };
+    let mut group = Group { rooms, traits: common.clone(), ..Group::default() };
     for item in inside.split(',').map(str::trim) {
         if item.starts_with(|c: char| c.is_ascii_digit()) {
             group.people.push(people(item)?);
@@ -137,12 +137,14 @@ fn per_minute(text: &str) -> Option<f64> {
     positive(number).map(|n| n * factor)
 }
 
-/// `2s`, `500ms`.
-fn seconds(text: &str) -> Option<Duration> {
+/// `2s`, `500ms`, `5m`, `1h`; not nothing.
+pub fn seconds(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic())?);
     let factor = match unit {
         "s" => 1.0,
         "ms" => 0.001,
+        "m" => 60.0,
+        "h" => 3600.0,
         _ => return None,
     };
     positive(number).filter(|n| (0.001..1e6).contains(&(n * factor))).map(|n| Duration::from_secs_f64(n * factor))

@@ -4,7 +4,7 @@
 use super::camera::{camera, display};
 use super::data::{DataMeter, TOPIC, message};
 use super::schedule::Arrival;
-use super::shape::{Layout, Traits};
+use super::shape::{Layout, Storm, Traits};
 use super::stages::{Stages, is_final, reason};
 use super::tiles::Tiles;
 use crate::client::api::Keys;
@@ -70,6 +70,7 @@ pub struct Common {
     pub url: String,
     pub keys: Keys,
     pub rooms: Vec<String>,
+    pub storms: Vec<Storm>,
     pub begun: Instant,
     pub mode: Mode,
     pub phase: watch::Receiver<Phase>,
@@ -93,11 +94,9 @@ pub async fn live(arrival: Arrival, common: Arc<Common>) {
         () = sleep_until(due) => false,
         _ = phase.wait_for(|p| *p >= Phase::Collect) => true,
     };
-    let mut due = Some(due).filter(|_| !over);
-    let mut generation = 0;
-    while let Some(at) = due {
-        due = attend(&arrival, generation, at, &common).await;
-        generation += 1;
+    let mut next = Some(Next { due, generation: 0 }).filter(|_| !over);
+    while let Some(stay) = next {
+        next = attend(&arrival, stay, &common).await;
     }
     common.tell(Told::Done).await;
 }
@@ -109,8 +108,15 @@ impl Common {
     }
 }
 
-/// One stay. Answers when a successor is due.
-async fn attend(arrival: &Arrival, generation: u32, due: Instant, common: &Common) -> Option<Instant> {
+/// A stay that is to begin: when, and how many had the seat before.
+#[derive(Clone, Copy)]
+struct Next {
+    due: Instant,
+    generation: u32,
+}
+
+/// One stay. Answers what follows it.
+async fn attend(arrival: &Arrival, Next { due, generation }: Next, common: &Common) -> Option<Next> {
     let identity = match generation {
         0 => arrival.identity.clone(),
         n => format!("{}_{n}", arrival.identity),
@@ -145,7 +151,7 @@ async fn attend(arrival: &Arrival, generation: u32, due: Instant, common: &Commo
     if let Err(error) = stay.publish().await {
         common.tell(Told::Lost(format!("cannot publish: {error}"))).await;
     }
-    stay.run(due, generation).await
+    stay.run(Next { due, generation }).await
 }
 
 async fn join(arrival: &Arrival, identity: &str, common: &Common) -> Result<Participant, Told> {
@@ -197,6 +203,8 @@ enum End {
     Over,
     /// Somebody else takes the seat.
     Replaced(Instant),
+    /// The connection breaks, and the same participant comes back.
+    Struck(Instant),
     /// The session broke.
     Lost(String),
 }
@@ -222,8 +230,8 @@ impl Stay<'_> {
         Ok(())
     }
 
-    async fn run(mut self, due: Instant, generation: u32) -> Option<Instant> {
-        match self.stay(due, generation).await {
+    async fn run(mut self, this: Next) -> Option<Next> {
+        match self.stay(this).await {
             End::Over => {
                 self.hand_over(true).await;
                 let mut phase = self.common.phase.clone();
@@ -236,7 +244,11 @@ impl Stay<'_> {
                 self.hand_over(false).await;
                 // Whoever comes next does not wait for that.
                 tokio::spawn(timeout(END_PATIENCE, self.participant.leave()));
-                Some(at)
+                Some(Next { due: at, generation: this.generation + 1 })
+            }
+            End::Struck(due) => {
+                self.hand_over(false).await;
+                Some(Next { due, ..this })
             }
             End::Lost(why) => {
                 self.hand_over(false).await;
@@ -247,12 +259,13 @@ impl Stay<'_> {
     }
 
     /// Does what a participant does until something ends it.
-    async fn stay(&mut self, due: Instant, generation: u32) -> End {
+    async fn stay(&mut self, this: Next) -> End {
         let traits = self.arrival.traits.clone();
         let (mut phase, mut view) = (self.common.phase.clone(), self.participant.watch());
         let mut speaker = speaker_ticks(self.arrival, &traits);
         let mut data = data_ticks(self.arrival, &traits);
-        let replaced_at = replaced_at(self.arrival, due, generation);
+        let replaced_at = replaced_at(self.arrival, this).unwrap_or(this.due + 24 * NEVER);
+        let struck_at = struck_at(self.arrival, this.due, self.common).unwrap_or(this.due + 24 * NEVER);
         let mut now_in = *phase.borrow_and_update();
         if now_in >= Phase::Collect {
             return End::Over;
@@ -281,9 +294,8 @@ impl Stay<'_> {
                 Some((_, packet)) = self.participant.next_data() => self.data.note(&packet),
                 _ = data.tick() => self.send_data(&traits).await,
                 _ = speaker.tick() => self.request(speaking()).await,
-                () = sleep_until(replaced_at.unwrap_or_else(|| due + 24 * NEVER)) => {
-                    return End::Replaced(replaced_at.unwrap_or(due));
-                }
+                () = sleep_until(replaced_at) => return End::Replaced(replaced_at),
+                () = sleep_until(struck_at) => return End::Struck(struck_at),
             }
         }
     }
@@ -360,11 +372,17 @@ fn data_ticks(arrival: &Arrival, traits: &Traits) -> tokio::time::Interval {
 }
 
 /// Each minute so many of the room's seats change hands, one after the other: seat k in the k-th turn of each round.
-fn replaced_at(arrival: &Arrival, due: Instant, generation: u32) -> Option<Instant> {
+fn replaced_at(arrival: &Arrival, Next { due, generation }: Next) -> Option<Instant> {
     let churn = arrival.traits.churn_per_min;
     (churn > 0.0).then(|| {
         let turn = 60.0 / churn;
         let turns = if generation == 0 { arrival.seat + 1 } else { arrival.seats };
         due + Duration::from_secs_f64(turn * f64::from(turns))
     })
+}
+
+/// The next storm that strikes this seat.
+fn struck_at(arrival: &Arrival, due: Instant, common: &Common) -> Option<Instant> {
+    let storms = common.storms.iter().filter(|storm| storm.strikes(arrival.seat, arrival.seats));
+    storms.map(|storm| common.begun + storm.at).find(|at| *at > due)
 }

@@ -11,6 +11,7 @@ pub mod html;
 pub mod language;
 mod member;
 pub mod report;
+pub mod scenario;
 mod schedule;
 pub mod shape;
 mod stages;

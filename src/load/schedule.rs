@@ -42,19 +42,30 @@ impl Schedule {
     pub fn new(shape: &Shape, per_second: f64, names: &Names) -> Result<Schedule, ShapeError> {
         shape.check()?;
         let several = shape.rooms() > 1;
-        let mut schedule = Schedule::default();
-        for group in &shape.groups {
+        let (mut schedule, mut seated) = (Schedule::default(), Vec::new());
+        for (number, group) in shape.groups.iter().enumerate() {
             let traits = Arc::new(group.traits.clone());
             for _ in 0..group.rooms {
                 let index = schedule.rooms.len();
                 schedule.rooms.push(if several { format!("{}-{index}", names.room) } else { names.room.clone() });
-                seat(&mut schedule.arrivals, group, &traits, index, names);
+                let mut arrivals = Vec::new();
+                seat(&mut arrivals, group, &traits, index, names);
+                seated.extend(arrivals.into_iter().map(|arrival| (number, arrival)));
             }
         }
-        schedule.arrivals.sort_by_key(|a| (!a.people.publishes(), a.seat));
-        for (n, arrival) in schedule.arrivals.iter_mut().enumerate() {
-            arrival.at = Duration::from_secs_f64(n as f64 / per_second);
+        let mut all: Vec<(usize, Arrival)> = seated.into_iter().collect();
+        all.sort_by_key(|(_, a)| (!a.people.publishes(), a.seat));
+        let mut counts = vec![0u32; shape.groups.len() + 1];
+        for (group, arrival) in &mut all {
+            // Groups without a rate of their own share one count, the last.
+            let own = &shape.groups[*group];
+            let count = if own.per_second.is_some() || !own.start.is_zero() { *group } else { shape.groups.len() };
+            let rate = own.per_second.unwrap_or(per_second);
+            arrival.at = own.start + Duration::from_secs_f64(f64::from(counts[count]) / rate);
+            counts[count] += 1;
         }
+        all.sort_by_key(|(_, a)| a.at);
+        schedule.arrivals = all.into_iter().map(|(_, arrival)| arrival).collect();
         Ok(schedule)
     }
 
@@ -112,6 +123,17 @@ mod tests {
         assert_eq!(times, [0, 500, 1000, 1500]);
         assert_eq!(all.arrivals[0].identity, "x_pub_0_0");
         assert_eq!((all.ramp().as_millis(), &all.rooms[..]), (1500, &["r".to_owned()][..]));
+    }
+
+    #[test]
+    fn groups_may_have_a_start_and_a_rate_of_their_own() {
+        let mut shape = parse("(2av) + (2av) + (1av)", &Traits::default()).unwrap();
+        shape.groups[1].start = Duration::from_secs(10);
+        shape.groups[1].per_second = Some(4.0);
+        let names = Names { room: "r".into(), identity_prefix: "x".into() };
+        let all = Schedule::new(&shape, 1.0, &names).unwrap();
+        let times: Vec<_> = all.arrivals.iter().map(|a| (a.at.as_millis(), a.room)).collect();
+        assert_eq!(times, [(0, 0), (1000, 2), (2000, 0), (10_000, 1), (10_250, 1)]);
     }
 
     #[test]

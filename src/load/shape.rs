@@ -10,6 +10,24 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shape {
     pub groups: Vec<Group>,
+    /// By time.
+    pub storms: Vec<Storm>,
+}
+
+/// Many connections that break at once, and come back at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Storm {
+    /// Since the start of the test.
+    pub at: Duration,
+    /// Of each room's people, 0..=1.
+    pub share: f64,
+}
+
+impl Storm {
+    /// Whether it strikes that seat of so many.
+    pub fn strikes(&self, seat: u32, seats: u32) -> bool {
+        f64::from(seat) + 0.5 < self.share * f64::from(seats.max(1))
+    }
 }
 
 /// Rooms that are alike.
@@ -18,6 +36,10 @@ pub struct Group {
     pub rooms: u32,
     pub people: Vec<People>,
     pub traits: Traits,
+    /// Their people arrive from then on.
+    pub start: Duration,
+    /// At a rate of their own; absent: with all others.
+    pub per_second: Option<f64>,
 }
 
 /// People of a room who do the same.
@@ -252,7 +274,7 @@ mod tests {
     use super::*;
 
     fn group(rooms: u32, people: &[People]) -> Group {
-        Group { rooms, people: people.to_vec(), traits: Traits::default() }
+        Group { rooms, people: people.to_vec(), ..Group::default() }
     }
 
     fn two_way(count: u32) -> People {
@@ -265,10 +287,17 @@ mod tests {
 
     #[test]
     fn a_meeting_has_n_times_n_minus_1_of_each() {
-        let shape = Shape { groups: vec![group(25, &[two_way(4)])] };
+        let shape = Shape { groups: vec![group(25, &[two_way(4)])], ..Shape::default() };
         let tracks = shape.tracks();
         assert_eq!((shape.participants(), shape.rooms()), (100, 25));
         assert_eq!((tracks.published_video, tracks.subscribed_video, tracks.subscribed_audio), (100, 300, 300));
+    }
+
+    #[test]
+    fn a_storm_strikes_its_share() {
+        let struck =
+            |share, seats| (0..seats).filter(|seat| Storm { at: Duration::ZERO, share }.strikes(*seat, seats)).count();
+        assert_eq!([struck(0.5, 10), struck(1.0, 7), struck(0.0, 7), struck(0.5, 1)], [5, 7, 0, 0]);
     }
 
     #[test]
@@ -282,7 +311,7 @@ mod tests {
 
     #[test]
     fn impossible_shapes_are_told() {
-        let check = |groups: Vec<Group>| Shape { groups }.check();
+        let check = |groups: Vec<Group>| Shape { groups, ..Shape::default() }.check();
         assert_eq!(check(vec![]), Err(ShapeError::Empty));
         assert_eq!(check(vec![group(0, &[two_way(4)])]), Err(ShapeError::Empty));
         assert_eq!(check(vec![group(1, &[watchers(9)])]), Err(ShapeError::Nothing(9)));

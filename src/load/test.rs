@@ -215,6 +215,7 @@ impl<'a> Run<'a> {
             url: setup.url.clone(),
             keys: setup.keys.clone(),
             rooms: schedule.rooms.clone(),
+            storms: setup.shape.storms.clone(),
             begun,
             mode: setup.mode,
             phase: phases,
