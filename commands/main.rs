@@ -8,6 +8,7 @@ mod generate_keys;
 mod help_verbose;
 mod load_test;
 mod log;
+mod plan;
 mod ports;
 mod print;
 mod print_config;

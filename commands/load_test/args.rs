@@ -26,8 +26,62 @@ data=20hz, data-bytes=200, reliable, layout=3x3, codec=vp9, resolution=low, simu
 Exit codes: 0 done, 1 no run, 2 usage, 3 some joins failed or sessions were lost, 4 a --fail-if condition was met.";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Let the load grow until a --fail-if condition is met, and name what was in the way
+    FindCapacity(Box<CapacityArgs>),
+    /// Measure what packets, bursts, people and tracks cost a server on this machine, for `lkops plan`
+    Calibrate(CalibrateArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CapacityArgs {
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// What grows
+    #[arg(long, value_enum, default_value_t)]
+    pub grow: Grow,
+    /// Times the given numbers at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
+    pub max: u32,
+}
+
+/// What grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Grow {
+    #[default]
+    Rooms,
+    Subscribers,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CalibrateArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The server's process on this machine
+    #[arg(long, value_name = "PID")]
+    pub server_pid: u32,
+    /// Time of each of the six runs
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = lkops::config::parse_duration)]
+    pub duration: Duration,
+    /// What to call this machine
+    #[arg(long, value_name = "NAME", default_value = "this machine")]
+    pub machine: String,
+    /// Where the result goes [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
     #[command(flatten)]
     server: ServerArgs,
     /// Name of the room; several are numbered [default: a random one]
@@ -97,6 +151,12 @@ pub struct Args {
     /// Write a page with charts as well
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Show what `lkops plan` predicts beside what was measured
+    #[arg(long)]
+    pub verify_plan: bool,
+    /// Calibration for --verify-plan [default: the shipped one]
+    #[arg(long, value_name = "FILE", requires = "verify_plan")]
+    pub calibration: Option<PathBuf>,
     /// Compare with an earlier run's -o json
     #[arg(long, value_name = "FILE")]
     pub compare: Option<PathBuf>,
@@ -158,7 +218,7 @@ impl ServerArgs {
     }
 }
 
-impl Args {
+impl RunArgs {
     pub fn setup(&self) -> Result<Setup, Failure> {
         let (url, keys) = self.server.place()?;
         let Course { shape, shape_text, duration, per_second } = self.course()?;
@@ -184,7 +244,6 @@ impl Args {
     }
 
     pub fn workers(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.threads.unwrap_or_else(cores).clamp(1, 256)
     }
 
@@ -247,6 +306,35 @@ impl Args {
         all.into_iter().filter(|people| people.count > 0).collect()
     }
 }
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+impl CalibrateArgs {
+    /// One of the runs.
+    pub fn setup(&self, text: &str) -> Result<Setup, Failure> {
+        let (url, keys) = self.server.place()?;
+        let shape = language::parse(text, &Traits::default()).map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(Setup {
+            url,
+            keys,
+            shape,
+            shape_text: text.to_owned(),
+            room: lkops::proto::id::random("load-"),
+            identity_prefix: lkops::proto::id::random("t"),
+            per_second: CALIBRATE_PER_SECOND,
+            duration: Some(self.duration),
+            threads: cores(),
+            mode: Mode::Dual,
+            server_pid: Some(self.server_pid),
+            metrics_url: None,
+        })
+    }
+}
+
+/// Joins are not what is measured.
+const CALIBRATE_PER_SECOND: f64 = 20.0;
 
 fn named<T>(name: &str, found: Option<T>, names: &[&str]) -> Result<T, String> {
     found.ok_or_else(|| format!("`{name}` is none of {}", names.join(", ")))

@@ -1,8 +1,10 @@
 //! `lkops load-test`: runs a load test and tells what came of it.
 
 mod args;
+mod calibrate;
+mod capacity;
 mod progress;
-mod table;
+pub mod table;
 mod text;
 
 pub use args::Args;
@@ -10,27 +12,55 @@ pub use args::Args;
 use crate::exit::Failure;
 use crate::print;
 use anyhow::Context;
-use args::Output;
+use args::{Command, Output, RunArgs};
+use lkops::load::plan::Calibration;
 use lkops::load::report::Report;
 use lkops::load::test::{self, Setup};
-use lkops::load::{compare, html};
+use lkops::load::{compare, html, verify};
 use std::path::Path;
 use tokio::sync::watch;
 
 pub fn run(args: &Args) -> Result<(), Failure> {
+    match &args.command {
+        None => run_once(&args.run),
+        Some(Command::FindCapacity(args)) => capacity::run(args),
+        Some(Command::Calibrate(args)) => calibrate::run(args),
+    }
+}
+
+fn run_once(args: &RunArgs) -> Result<(), Failure> {
     let setup = args.setup()?;
     let earlier = args.compare.as_deref().map(read).transpose()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(args.workers()).enable_all().build()?;
-    let mut report = runtime.block_on(run_watched(&setup, args.output != Output::Text))?;
-    // Tasks that still say goodbye need not be waited for.
-    runtime.shutdown_background();
+    let calibration = calibration(args.calibration.as_deref())?;
+    let mut report = measure(&setup, args.output != Output::Text)?;
     report.judge(&args.fail_if);
     report.comparison = earlier.map(|earlier| compare::compare(&earlier, &report)).unwrap_or_default();
+    if args.verify_plan {
+        report.plan = verify::verify(&setup.shape, &calibration, &report);
+    }
     if let Some(path) = &args.html {
         std::fs::write(path, html::page(&report)).with_context(|| format!("cannot write {}", path.display()))?;
     }
     print_report(&report, args.output)?;
     verdict(&report)
+}
+
+/// One whole run.
+fn measure(setup: &Setup, quiet: bool) -> Result<Report, Failure> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(setup.threads).enable_all().build()?;
+    let report = runtime.block_on(run_watched(setup, quiet));
+    // Tasks that still say goodbye need not be waited for.
+    runtime.shutdown_background();
+    report
+}
+
+/// A calibration from a file, or the shipped one.
+pub fn calibration(path: Option<&Path>) -> Result<Calibration, Failure> {
+    let Some(path) = path else { return Ok(Calibration::shipped()) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let read = Calibration::parse(&text);
+    Ok(read.with_context(|| format!("{} is no calibration", path.display()))?)
 }
 
 /// An earlier run.

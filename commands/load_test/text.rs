@@ -4,6 +4,7 @@ use super::table::{bitrate, mib, ms, percent, table};
 use lkops::load::compare::Change;
 use lkops::load::report::Report;
 use lkops::load::threshold::Verdict;
+use lkops::load::verify::Predicted;
 use lkops::load::{Figures, Percentiles, STAGES};
 
 /// Rooms listed one by one; of more, those with the most loss and the longest gaps.
@@ -18,6 +19,7 @@ pub fn report(report: &Report) -> String {
         data(&report.total),
         tester(report),
         server(report),
+        plan(report),
         comparison(report),
         verdicts(report),
     ];
@@ -180,6 +182,13 @@ fn server(report: &Report) -> String {
     );
     let metrics = server.metrics.iter().map(|(name, value)| format!("  {name} {value}"));
     std::iter::once(head).chain(metrics).collect::<Vec<_>>().join("\n")
+}
+
+fn plan(report: &Report) -> String {
+    let row =
+        |p: &Predicted| vec![p.figure.clone(), ms(p.predicted), ms(p.measured), format!("{:+.1} %", p.error_percent)];
+    let rows: Vec<Vec<String>> = report.plan.iter().map(row).collect();
+    if rows.is_empty() { String::new() } else { table(&["plan", "predicted", "measured", "error"], &rows) }
 }
 
 fn comparison(report: &Report) -> String {

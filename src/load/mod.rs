@@ -2,7 +2,9 @@
 //! Called by `commands`. It sees a server as any client does, over the wire, whichever server that is; it knows nothing of
 //! terminals.
 
+pub mod calibrate;
 pub mod camera;
+pub mod capacity;
 pub mod compare;
 mod data;
 mod exposition;
@@ -10,6 +12,8 @@ mod figures;
 pub mod html;
 pub mod language;
 mod member;
+pub mod plan;
+pub mod rates;
 pub mod report;
 pub mod scenario;
 mod schedule;
@@ -19,6 +23,7 @@ pub mod test;
 pub mod threshold;
 mod tiles;
 mod times;
+pub mod verify;
 mod vitals;
 pub mod watch;
 

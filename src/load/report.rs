@@ -5,6 +5,7 @@ use super::figures::{Figures, Sum};
 use super::member::Measured;
 use super::stages::JoinReport;
 use super::threshold::{Threshold, Verdict};
+use super::verify::Predicted;
 use super::watch::{Second, Server, Tester};
 use crate::client::stats::TrackStats;
 use crate::limits::LOAD_TRACKS_LISTED_MAX;
@@ -34,6 +35,9 @@ pub struct Report {
     pub tester: Tester,
     pub server: Option<Server>,
     pub verdicts: Vec<Verdict>,
+    /// Against the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<Predicted>,
     /// Against an earlier run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub comparison: Vec<Change>,
