@@ -2,7 +2,7 @@
 
 use crate::config_args::{self, Generated};
 use crate::exit::Failure;
-use crate::{docs, generate_keys, help_verbose, ports, serve, token};
+use crate::{docs, generate_keys, help_verbose, load_test, plan, ports, serve, token};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -26,6 +26,10 @@ enum Command {
     /// Access tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Fill rooms with synthetic participants and measure what they get
+    LoadTest(Box<load_test::Args>),
+    /// Say how many cores, gigabits and nodes a shape needs
+    Plan(plan::Args),
     /// Print the help of serve with the flag of every configuration key
     HelpVerbose,
     /// Man pages, shell completions and the sample configuration
@@ -62,6 +66,8 @@ pub fn run() -> Result<(), Failure> {
         Command::Ports(args) => ports::run(&args),
         Command::CreateJoinToken(args) => token::create_join(&args),
         Command::Token(command) => token::run(&command),
+        Command::LoadTest(args) => load_test::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::HelpVerbose => help_verbose::run(),
         Command::Docs(command) => docs::run(&command),
     }

@@ -1,4 +1,5 @@
-//! The one place where failures become messages and exit codes: 0 done, 1 failed, 2 usage or configuration.
+//! The one place where failures become messages and exit codes: 0 done, 1 failed, 2 usage or configuration, 3 done in part,
+//! 4 a threshold was missed.
 
 use lkops::config::Complaint;
 use std::process::ExitCode;
@@ -10,6 +11,10 @@ pub enum Failure {
     /// The flags ask for something that makes no sense.
     Usage(String),
     Failed(anyhow::Error),
+    /// Some of it was done.
+    Partial(String),
+    /// It was done, and is not as good as it was to be; every missed condition.
+    Missed(Vec<String>),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -24,6 +29,8 @@ pub fn report(result: Result<(), Failure>) -> ExitCode {
     let (code, lines) = match failure {
         Failure::Config(complaints) => (2, complaints.iter().map(Complaint::to_string).collect()),
         Failure::Usage(what) => (2, vec![what]),
+        Failure::Partial(what) => (3, vec![what]),
+        Failure::Missed(what) => (4, what),
         Failure::Failed(error) => (1, vec![format!("{error:#}")]),
     };
     for line in lines {

@@ -6,6 +6,7 @@ pub mod api;
 pub mod client;
 pub mod config;
 pub mod limits;
+pub mod load;
 pub mod media;
 pub mod metrics;
 pub mod net;

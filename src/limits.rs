@@ -273,3 +273,27 @@ pub const SENT_PACKETS_MIN: usize = 256;
 pub const SENT_PACKETS_MAX: usize = 8_192;
 /// Packets that wait for their turn on one limited connection: what a history holds. Further ones go at once.
 pub const HELD_PACKETS_MAX: usize = 512;
+
+/// Participants one load test may ask for: at 20 KiB each and two sockets, what a large machine carries.
+pub const LOAD_PARTICIPANTS_MAX: u64 = 50_000;
+
+/// Participants of one of its rooms: three times the largest anybody has shown.
+pub const LOAD_ROOM_PARTICIPANTS_MAX: u64 = 10_000;
+
+/// Seconds of a load test its time series keeps: a day.
+pub const LOAD_SERIES_MAX: usize = 86_400;
+
+/// Received tracks whose figures a report lists one by one; the rest is in the sums.
+pub const LOAD_TRACKS_LISTED_MAX: usize = 100_000;
+
+/// Results of members that wait for the swarm to take them.
+pub const LOAD_RESULTS_MAX: usize = 1_024;
+
+/// Reasons of failed joins told apart; others count together.
+pub const LOAD_REASONS_MAX: usize = 32;
+
+/// Sent packets a client remembers until feedback speaks of them: a second of 20 Mbit/s.
+pub const CLIENT_SENT_MAX: usize = 2_048;
+
+/// Values read from a server's metrics page: its own names times a few labels.
+pub const LOAD_SAMPLES_MAX: usize = 4_096;

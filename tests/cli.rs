@@ -6,6 +6,7 @@ mod cli {
     mod help;
     mod keys;
     mod lkops;
+    mod load_test;
     mod ports;
     mod token;
 }

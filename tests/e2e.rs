@@ -5,6 +5,7 @@ mod e2e {
     mod disturbance;
     mod feedback;
     mod life;
+    mod load;
     mod log;
     mod meeting;
     mod messages;

@@ -2,6 +2,7 @@
 //! (WIRE.md §1.6, §5.0). Called by the load tester and tests.
 
 use super::clock;
+use super::reach::{ReachError, place, reach};
 use crate::limits::CLIENT_ANSWER_BYTES_MAX;
 use crate::proto::{
     CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest, ListParticipantsResponse,
@@ -14,8 +15,6 @@ use hyper::client::conn::http1;
 use hyper::{Request, Response, StatusCode, Uri, body::Incoming, header};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
-use std::io;
-use tokio::net::TcpStream;
 
 /// A key of the server.
 #[derive(Clone, Debug)]
@@ -47,10 +46,8 @@ impl Keys {
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    #[error("`{0}` is no URL of a server; it begins with http:// or ws://")]
-    Url(String),
-    #[error("cannot reach the server: {0}; check the URL and that it runs")]
-    Connect(#[from] io::Error),
+    #[error(transparent)]
+    Reach(#[from] ReachError),
     #[error("the server broke off: {0}")]
     Http(#[from] hyper::Error),
     #[error("the server's answer is unreadable: {0}")]
@@ -63,22 +60,19 @@ pub enum ApiError {
 /// A server's RoomService.
 #[derive(Clone, Debug)]
 pub struct Api {
-    host: String,
-    port: u16,
+    uri: Uri,
+    /// Host and port as requests name them.
+    authority: String,
     keys: Keys,
 }
 
 impl Api {
     /// `url` is the one participants join by.
     pub fn new(url: &str, keys: Keys) -> Result<Api, ApiError> {
-        let bad = || ApiError::Url(url.to_owned());
-        let uri: Uri = url.parse().map_err(|_| bad())?;
-        let default = match uri.scheme_str() {
-            Some("http" | "ws") => 80,
-            _ => return Err(bad()),
-        };
-        let host = uri.host().ok_or_else(bad)?.trim_matches(['[', ']']).to_owned();
-        Ok(Api { host, port: uri.port_u16().unwrap_or(default), keys })
+        let uri: Uri = url.parse().map_err(|_| ReachError::Url(url.to_owned()))?;
+        let (_, port) = place(&uri)?;
+        let authority = format!("{}:{port}", uri.host().unwrap_or_default());
+        Ok(Api { uri, authority, keys })
     }
 
     pub async fn create_room(&self, request: &CreateRoomRequest) -> Result<Room, ApiError> {
@@ -123,18 +117,29 @@ impl Api {
         serde_json::from_slice(&answer).map_err(|e| ApiError::Answer(e.to_string()))
     }
 
+    /// The page of that URL, which need not be this server's API.
+    pub async fn page(url: &str) -> Result<String, ApiError> {
+        let uri: Uri = url.parse().map_err(|_| ReachError::Url(url.to_owned()))?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let host = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+        let request = Request::get(path)
+            .header(header::HOST, host)
+            .body(Full::new(Bytes::new()))
+            .map_err(|e| ApiError::Answer(e.to_string()))?;
+        match exchange(&uri, request).await? {
+            (StatusCode::OK, page) => Ok(String::from_utf8_lossy(&page).into_owned()),
+            (status, page) => Err(refusal(status, &page)),
+        }
+    }
+
     async fn post(&self, path: &str, room: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), ApiError> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // Its errors are told to the request too.
-        tokio::spawn(connection);
         let request = Request::post(path)
-            .header(header::HOST, format!("{}:{}", self.host, self.port))
+            .header(header::HOST, self.authority.as_str())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token(room)))
             .body(Full::new(Bytes::from(body)))
             .map_err(|e| ApiError::Answer(e.to_string()))?;
-        read(sender.send_request(request).await?).await
+        exchange(&self.uri, request).await
     }
 
     fn token(&self, room: &str) -> String {
@@ -147,6 +152,15 @@ impl Api {
         };
         self.keys.mint("", grant)
     }
+}
+
+/// One request over a connection of its own.
+async fn exchange(uri: &Uri, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), ApiError> {
+    let stream = reach(uri, clock::now()).await?.stream;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // Its errors are told to the request too.
+    tokio::spawn(connection);
+    read(sender.send_request(request).await?).await
 }
 
 async fn read(response: Response<Incoming>) -> Result<(StatusCode, Bytes), ApiError> {
@@ -175,7 +189,7 @@ mod tests {
 
     #[test]
     fn urls_of_both_sorts() {
-        let place = |url| Api::new(url, keys()).map(|api| (api.host, api.port)).map_err(|e| e.to_string());
+        let place = |url| Api::new(url, keys()).map(|api| place(&api.uri).unwrap()).map_err(|e| e.to_string());
         assert_eq!(place("ws://127.0.0.1:7880"), Ok(("127.0.0.1".into(), 7880)));
         assert_eq!(place("http://[::1]:7880/"), Ok(("::1".into(), 7880)));
         assert_eq!(place("http://host"), Ok(("host".into(), 80)));

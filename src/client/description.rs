@@ -2,7 +2,7 @@
 //! `session`. Templates, not negotiation: we offer what we can send and take all we are offered.
 
 use super::incoming::IncomingSetup;
-use super::media::RIDS;
+use super::media::{RIDS, VideoCodec};
 use super::outgoing::{ExtensionIds, OutgoingSetup, Source};
 use crate::limits::DATA_MESSAGE_BYTES_MAX;
 use crate::sdp::{
@@ -74,11 +74,7 @@ impl Offerer {
 
     /// Adds a section on which we send.
     pub fn add_sender(&mut self, cid: String, source: Source) {
-        let encodings = match &source {
-            Source::Audio(_) => 1,
-            Source::Video(video) => video.layers.len(),
-        };
-        let ssrcs = (0..encodings).map(|_| (rand::random(), rand::random())).collect();
+        let ssrcs = (0..source.encodings()).map(|_| (rand::random(), rand::random())).collect();
         self.slots.push(Slot::Sender { cid, source, ssrcs, ended: false });
     }
 
@@ -114,7 +110,7 @@ impl Slot {
         match self {
             Slot::Data => data_section(base),
             Slot::Receiver(media) => {
-                let (payloads, extensions) = if *media == Media::Audio { audio() } else { video(true) };
+                let (payloads, extensions) = if *media == Media::Audio { audio() } else { video(None) };
                 rtp_section(base, media.clone(), Direction::RecvOnly, payloads, extensions)
             }
             Slot::Sender { cid, source, ssrcs, ended } => sender_section(base, cid, source, ssrcs, *ended),
@@ -123,7 +119,10 @@ impl Slot {
 
     fn accepted(&self, section: &Section) -> Option<OutgoingSetup> {
         let Slot::Sender { cid, source, ssrcs, ended: false } = self else { return None };
-        let wanted = if matches!(source, Source::Audio(_)) { "opus" } else { "VP8" };
+        let wanted = match source {
+            Source::Audio(_) => "opus",
+            Source::Video(video) => video.codec.name(),
+        };
         let payload = section.payloads.iter().find(|p| p.name.eq_ignore_ascii_case(wanted))?;
         Some(OutgoingSetup {
             cid: cid.clone(),
@@ -194,7 +193,7 @@ fn sender_section(base: Section, cid: &str, source: &Source, ssrcs: &[(u32, u32)
     let direction = if ended { Direction::Inactive } else { Direction::SendOnly };
     let (media, (payloads, extensions)) = match source {
         Source::Audio(_) => (Media::Audio, audio()),
-        Source::Video(_) => (Media::Video, video(false)),
+        Source::Video(sent) => (Media::Video, video(Some(sent.codec))),
     };
     let is_video = media == Media::Video;
     let mut section = rtp_section(base, media, direction, payloads, extensions);
@@ -229,7 +228,7 @@ fn audio() -> (Vec<Payload>, Vec<Extension>) {
     (vec![opus], extensions(&[(AUDIO_LEVEL, ext::AUDIO_LEVEL_URI), (MID, ext::MID_URI)]))
 }
 
-/// Codecs we take from others; we ourselves send the first.
+/// Codecs we take from others; what we send is one of them.
 const VIDEO_CODECS: [(u8, &str, &str); 4] = [
     (96, "VP8", ""),
     (98, "VP9", "profile-id=0"),
@@ -237,10 +236,10 @@ const VIDEO_CODECS: [(u8, &str, &str); 4] = [
     (45, "AV1", "level-idx=5;profile=0;tier=0"),
 ];
 
-/// `all` is for sections on which we receive.
-fn video(all: bool) -> (Vec<Payload>, Vec<Extension>) {
-    let codecs = &VIDEO_CODECS[..if all { VIDEO_CODECS.len() } else { 1 }];
-    let payloads = codecs.iter().flat_map(|(pt, name, fmtp)| video_codec(*pt, name, fmtp)).collect();
+/// `sent` is the codec of a section on which we send; on others we take all.
+fn video(sent: Option<VideoCodec>) -> (Vec<Payload>, Vec<Extension>) {
+    let codecs = VIDEO_CODECS.iter().filter(|(_, name, _)| sent.is_none_or(|codec| codec.name() == *name));
+    let payloads = codecs.flat_map(|(pt, name, fmtp)| video_codec(*pt, name, fmtp)).collect();
     let wanted = [
         (TRANSPORT_CC, ext::TRANSPORT_CC_URI),
         (MID, ext::MID_URI),
@@ -352,7 +351,7 @@ fn incoming_of(section: &Section, track_of_mid: &HashMap<String, String>) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::media::{AudioSource, VideoSource};
+    use crate::client::media::{AudioSource, Video, VideoSource};
 
     const SUBSCRIBER_OFFER: &str = include_str!("../../fixtures/sdp/subscriber-offer.sdp");
     const SINGLE_ANSWER: &str = include_str!("../../fixtures/sdp/chromium-single-join.answer.sdp");
@@ -366,8 +365,8 @@ mod tests {
     fn an_offer_names_simulcast_by_rid_and_single_streams_by_ssrc() {
         let mut offerer = Offerer::new();
         offerer.add_sender("mic".into(), Source::Audio(AudioSource::default()));
-        offerer.add_sender("cam".into(), Source::Video(VideoSource::simulcast()));
-        offerer.add_sender("screen".into(), Source::Video(VideoSource::p360(1)));
+        offerer.add_sender("cam".into(), Source::Video(VideoSource::simulcast().into()));
+        offerer.add_sender("screen".into(), Source::Video(VideoSource::p360(1).into()));
         let read = sdp::parse(&offerer.offer(&local())).unwrap();
         assert_eq!(read.bundle, ["0", "1", "2", "3"]);
         assert_eq!(read.sections[1].ssrcs.len(), 1);
@@ -383,7 +382,7 @@ mod tests {
     #[test]
     fn an_accepted_sender_uses_the_servers_numbers() {
         let mut offerer = Offerer::new();
-        offerer.add_sender("cam".into(), Source::Video(VideoSource::p360(1)));
+        offerer.add_sender("cam".into(), Source::Video(VideoSource::p360(1).into()));
         let mut reply = sdp::parse(&offerer.offer(&local())).unwrap();
         reply.sections[1].direction = Direction::RecvOnly;
         reply.sections[1].extensions.retain(|e| e.uri != ext::TRANSPORT_CC_URI);
@@ -394,6 +393,20 @@ mod tests {
         assert_eq!(offerer.accepted(&reply), []);
         reply.sections[1].direction = Direction::Inactive;
         assert_eq!(offerer.accepted(&reply), []);
+    }
+
+    #[test]
+    fn every_codec_is_offered_alone_and_found_in_the_answer() {
+        for codec in VideoCodec::ALL {
+            let mut offerer = Offerer::new();
+            let video = Video { codec, ..VideoSource::p360(1).into() };
+            offerer.add_sender("cam".into(), Source::Video(video));
+            let mut reply = sdp::parse(&offerer.offer(&local())).unwrap();
+            let names: Vec<_> = reply.sections[1].payloads.iter().map(|p| p.name.as_str()).collect();
+            assert_eq!(names, [codec.name(), "rtx"]);
+            reply.sections[1].direction = Direction::RecvOnly;
+            assert_eq!(offerer.accepted(&reply)[0].payload_type, reply.sections[1].payloads[0].pt);
+        }
     }
 
     #[test]

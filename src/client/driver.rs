@@ -2,6 +2,7 @@
 //! participants. Started by `engine`; what a transport does is in `peer`.
 
 use super::clock;
+use super::counters::Counters;
 use super::engine::{Act, Command, Event};
 use super::peer::Connection;
 use super::socket::TOKENS_EACH;
@@ -29,6 +30,7 @@ pub struct Driver {
     commands: Receiver<Command>,
     certificate: Arc<Certificate>,
     slots: RecvSlots,
+    counters: Arc<Counters>,
     connections: Slab<Connection>,
     by_id: FxHashMap<u64, usize>,
     /// When to look at which transport; entries whose time is not its `wake_at` are stale.
@@ -39,8 +41,15 @@ pub struct Driver {
 }
 
 impl Driver {
-    pub fn new(poll: Poll, commands: Receiver<Command>, certificate: Arc<Certificate>, slots: RecvSlots) -> Driver {
+    pub fn new(
+        poll: Poll,
+        commands: Receiver<Command>,
+        certificate: Arc<Certificate>,
+        slots: RecvSlots,
+        counters: Arc<Counters>,
+    ) -> Driver {
         Driver {
+            counters,
             poll,
             commands,
             certificate,
@@ -155,6 +164,7 @@ impl Driver {
         while let Some(Reverse((at, index))) = self.timers.peek().copied().filter(|Reverse((at, _))| *at <= now) {
             self.timers.pop();
             let Some(connection) = self.connections.get_mut(index).filter(|c| c.wake_at == Some(at)) else { continue };
+            self.counters.note_timer(now.saturating_duration_since(at));
             connection.handle_timeout(now);
             self.touched.push(index);
         }
@@ -165,6 +175,7 @@ impl Driver {
         self.touched.dedup();
         for index in std::mem::take(&mut self.touched) {
             let Some(connection) = self.connections.get_mut(index) else { continue };
+            connection.count(&self.counters);
             match connection.settle(now) {
                 Some(next) => self.schedule(index, next),
                 None => self.forget(index),

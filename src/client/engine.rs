@@ -1,6 +1,7 @@
 //! Handles to the driver threads: what participants ask of their transports and hear from them. Many transports share a
 //! thread. Called by `session`.
 
+use super::counters::{Counters, Totals};
 use super::driver::Driver;
 use super::incoming::IncomingSetup;
 use super::outgoing::OutgoingSetup;
@@ -59,6 +60,8 @@ pub enum Act {
     Rebind,
     Inject(Vec<u8>),
     Snapshot(oneshot::Sender<Stats>),
+    /// Snapshots count from here on.
+    Mark,
     Close,
 }
 
@@ -111,6 +114,7 @@ struct Inner {
 struct Door {
     commands: SyncSender<Command>,
     waker: Arc<Waker>,
+    counters: Arc<Counters>,
 }
 
 impl Engine {
@@ -125,6 +129,11 @@ impl Engine {
     /// SHA-256 of the certificate all transports show, `AB:CD:…`.
     pub fn fingerprint(&self) -> &str {
         &self.0.fingerprint
+    }
+
+    /// What all transports together have done so far.
+    pub fn totals(&self) -> Totals {
+        self.0.doors.iter().fold(Totals::default(), |sum, door| sum + door.counters.read())
     }
 
     /// Makes a transport; that it could not be made is told as an event.
@@ -153,9 +162,10 @@ fn launch(index: usize, certificate: Arc<Certificate>) -> io::Result<Door> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), super::driver::WAKE)?);
     let (commands, queue) = sync_channel(CLIENT_COMMANDS_MAX);
-    let driver = Driver::new(poll, queue, certificate, RecvSlots::allocate());
+    let counters = Arc::new(Counters::default());
+    let driver = Driver::new(poll, queue, certificate, RecvSlots::allocate(), counters.clone());
     std::thread::Builder::new().name(format!("client-{index}")).spawn(move || driver.run())?;
-    Ok(Door { commands, waker })
+    Ok(Door { commands, waker, counters })
 }
 
 /// One transport. It is closed when this is dropped.

@@ -1,6 +1,7 @@
 //! One received track: loss, order, frames and delay, and the feedback a receiver owes (RFC 3550 §6.4, RFC 4585).
 //! Called by `peer`, which decrypts for it and sends what it asks for.
 
+use super::continuity::Continuity;
 use super::stamp::Stamp;
 use super::stats::TrackStats;
 use crate::limits::{CLIENT_MISSING_MAX, NACK_TRIES_MAX};
@@ -41,10 +42,15 @@ pub struct Incoming {
     frames: Frames,
     stamps: Stamps,
     clock: Arrivals,
+    continuity: Continuity,
     last_sr: Option<(u32, Instant)>,
     reported: Reported,
     pli_at: Option<Instant>,
+    /// Since when a key frame is waited for.
+    key_frame_wanted_at: Option<Instant>,
     wants_key_frame: bool,
+    /// As last told by [`Incoming::poll_lost`].
+    lost_told: u64,
     stats: TrackStats,
 }
 
@@ -65,8 +71,11 @@ impl Incoming {
     pub fn new(setup: IncomingSetup, now: Instant) -> Incoming {
         let stats =
             TrackStats { track_sid: setup.track_sid.clone(), is_video: setup.is_video, ..TrackStats::default() };
+        let stats = TrackStats { described_at: Some(now), ..stats };
+        let ticks_per_s = if setup.is_video { 90_000 } else { 48_000 };
         Incoming {
-            clock: Arrivals::new(if setup.is_video { 90_000 } else { 48_000 }),
+            clock: Arrivals::new(ticks_per_s),
+            continuity: Continuity::new(ticks_per_s, setup.is_video, now),
             setup,
             since: now,
             sequence: Unwrapper::new(),
@@ -77,7 +86,9 @@ impl Incoming {
             last_sr: None,
             reported: Reported::default(),
             pli_at: None,
+            key_frame_wanted_at: None,
             wants_key_frame: false,
+            lost_told: 0,
             stats,
         }
     }
@@ -85,7 +96,10 @@ impl Incoming {
     /// Takes a packet of the track's own SSRC.
     pub fn handle_rtp(&mut self, now: Instant, now_us: u64, header: &RtpHeader, payload: &[u8]) {
         self.clock.note(now, header.timestamp);
-        self.handle(now, now_us, header.sequence, payload, false);
+        if let Some(stamp) = self.handle(now, now_us, header.sequence, payload, false) {
+            let jumps = self.continuity.note_timestamp(header.timestamp, stamp.sent_us);
+            self.stats.timestamp_jumps += u64::from(jumps);
+        }
     }
 
     /// Takes a retransmission (RFC 4588 §4). Those without a payload are probes for bandwidth.
@@ -95,18 +109,40 @@ impl Incoming {
         }
     }
 
-    fn handle(&mut self, now: Instant, now_us: u64, sequence: u16, payload: &[u8], again: bool) {
+    /// Answers the stamp of a packet that was not here before.
+    fn handle(&mut self, now: Instant, now_us: u64, sequence: u16, payload: &[u8], again: bool) -> Option<Stamp> {
         if !self.note_number(now, sequence, again) || payload.is_empty() {
-            return;
+            return None;
         }
         self.stats.packets += 1;
         self.stats.bytes += payload.len() as u64;
         self.stats.first_packet.get_or_insert(now - self.since);
-        if let Some(stamp) = Stamp::read(payload) {
-            self.note_stamp(now_us, stamp);
+        self.stats.first_packet_at.get_or_insert(now);
+        let stamp = Stamp::read(payload)?;
+        if self.note_stamp(now_us, stamp) {
+            self.note_frame(now, now_us, stamp);
         }
-        if self.stats.first_key_frame.is_none() && self.stats.key_frames > 0 {
-            self.stats.first_key_frame = Some(now - self.since);
+        Some(stamp)
+    }
+
+    /// A frame is whole.
+    fn note_frame(&mut self, now: Instant, now_us: u64, stamp: Stamp) {
+        self.stats.frames += 1;
+        if stamp.key_frame {
+            self.note_key_frame(now);
+        }
+        if stamp.key_frame || !self.setup.is_video {
+            self.stats.first_frame_at.get_or_insert(now);
+        }
+        self.continuity.note_frame(now, now_us, stamp, &mut self.stats);
+    }
+
+    fn note_key_frame(&mut self, now: Instant) {
+        self.stats.key_frames += 1;
+        self.stats.first_key_frame.get_or_insert(now - self.since);
+        if let Some(at) = self.key_frame_wanted_at.take() {
+            self.stats.key_frame_waits += 1;
+            self.stats.key_frame_wait_max = self.stats.key_frame_wait_max.max(now - at);
         }
     }
 
@@ -147,18 +183,20 @@ impl Incoming {
         }
     }
 
-    fn note_stamp(&mut self, now_us: u64, stamp: Stamp) {
+    /// True when that packet made its frame whole.
+    fn note_stamp(&mut self, now_us: u64, stamp: Stamp) -> bool {
         self.stats.latency.note(Duration::from_micros(now_us.saturating_sub(stamp.sent_us)));
         if self.stamps.layer_changes(stamp.layer) {
             self.stats.layer_changes += 1;
         }
         self.stats.layer = stamp.layer;
-        self.stats.skipped = self.stats.skipped.saturating_add_signed(self.stamps.note(stamp));
-        if self.frames.note(stamp) {
-            self.stats.frames += 1;
-            self.stats.key_frames += u64::from(stamp.key_frame);
+        if let Some(packets) = self.stats.layer_packets.get_mut(usize::from(stamp.layer)) {
+            *packets += 1;
         }
+        self.stats.skipped = self.stats.skipped.saturating_add_signed(self.stamps.note(stamp));
+        let whole = self.frames.note(stamp);
         self.stats.frames_broken = self.frames.broken;
+        whole
     }
 
     pub fn handle_sender_report(&mut self, now: Instant, info: &SenderInfo) {
@@ -191,6 +229,7 @@ impl Incoming {
         let wanted = self.setup.is_video && due && std::mem::take(&mut self.wants_key_frame);
         if wanted {
             self.pli_at = Some(now);
+            self.key_frame_wanted_at.get_or_insert(now);
             self.stats.plis += 1;
         }
         wanted
@@ -220,8 +259,22 @@ impl Incoming {
         })
     }
 
-    pub fn stats(&self) -> TrackStats {
-        self.stats.clone()
+    /// By how much the count of lost packets changed since last asked.
+    pub fn poll_lost(&mut self) -> i64 {
+        self.stats.lost as i64 - std::mem::replace(&mut self.lost_told, self.stats.lost) as i64
+    }
+
+    /// Forgets latencies and extremes: those of a time to come are wanted.
+    pub fn mark(&mut self, now: Instant) {
+        self.stats.latency = super::stats::Latency::default();
+        (self.stats.longest_gap, self.stats.key_frame_wait_max) = (Duration::ZERO, Duration::ZERO);
+        self.continuity.mark(now);
+    }
+
+    pub fn stats(&self, now: Instant) -> TrackStats {
+        let mut stats = self.stats.clone();
+        self.continuity.note_silence(now, &mut stats);
+        stats
     }
 }
 
@@ -350,7 +403,7 @@ mod tests {
     fn a_perfect_stream_has_nothing_to_complain_of() {
         let mut track = incoming(true);
         feed(&mut track, &[0, 1, 2, 3, 4, 5]);
-        let stats = track.stats();
+        let stats = track.stats(track.since);
         assert_eq!((stats.packets, stats.frames, stats.key_frames), (6, 3, 1));
         assert_eq!((stats.lost, stats.reordered, stats.duplicates, stats.skipped), (0, 0, 0, 0));
         assert_eq!(stats.latency.max, Duration::from_micros(500));
@@ -361,7 +414,7 @@ mod tests {
     fn order_loss_and_repetition_are_told_apart() {
         let mut track = incoming(true);
         feed(&mut track, &[0, 2, 1, 5, 5, 6, 7]);
-        let stats = track.stats();
+        let stats = track.stats(track.since);
         assert_eq!((stats.packets, stats.lost, stats.reordered, stats.duplicates), (6, 2, 1, 1));
         assert_eq!((stats.skipped, stats.frames), (2, 2));
     }

@@ -4,24 +4,34 @@
 
 pub mod api;
 mod arrivals;
-mod clock;
+pub(crate) mod clock;
+mod continuity;
+mod counters;
 mod description;
 mod driver;
+mod encoder;
 mod engine;
 mod incoming;
 pub mod media;
 mod outbox;
 mod outgoing;
 mod participant;
+mod payload;
 mod peer;
+mod reach;
 mod session;
 mod signal;
 mod socket;
 mod stamp;
 pub mod stats;
+mod tls;
+mod uplink;
 mod view;
 
+pub use crate::transport::Proto;
+pub use counters::{TIMER_LATE, Totals};
 pub use engine::{Engine, EngineError, Loss};
 pub use participant::{ClientError, Mode, Options, Participant};
+pub use reach::ReachError;
 pub use signal::SignalError;
 pub use view::{Ended, LinkView, Timing, View};

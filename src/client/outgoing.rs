@@ -2,7 +2,8 @@
 //! reports (RFC 3550, RFC 4588). Called by `peer`, which encrypts and sends.
 
 use super::clock;
-use super::media::{AudioSource, Frame, OPUS_FRAME, OPUS_FRAME_TICKS, Opus, RIDS, VideoSource, Vp8};
+use super::encoder::{Encoder, Frame};
+use super::media::{AudioSource, OPUS_FRAME, OPUS_FRAME_TICKS, Opus, RIDS, Video};
 use super::stats::StreamStats;
 use crate::limits::CLIENT_HISTORY_PACKETS;
 use crate::wire::ext::AudioLevel;
@@ -14,7 +15,17 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     Audio(AudioSource),
-    Video(VideoSource),
+    Video(Video),
+}
+
+impl Source {
+    /// Streams it is sent as.
+    pub fn encodings(&self) -> usize {
+        match self {
+            Source::Audio(_) => 1,
+            Source::Video(video) => video.source.layers.len(),
+        }
+    }
 }
 
 /// What the server agreed to of a published track.
@@ -68,14 +79,17 @@ pub struct Outgoing {
 
 enum Codec {
     Opus(Opus, u8),
-    Vp8(Vp8),
+    Video(Encoder),
 }
 
 struct Encoding {
     codec: Codec,
     stream: Stream,
     active: bool,
+    /// For want of bandwidth.
+    paused: bool,
     key_frame_asked: bool,
+    key_frame_every: Option<Duration>,
     key_frame_at: Option<Instant>,
 }
 
@@ -84,7 +98,7 @@ impl Outgoing {
     pub fn new(setup: OutgoingSetup, now: Instant) -> Outgoing {
         let interval = match &setup.source {
             Source::Audio(_) => OPUS_FRAME,
-            Source::Video(video) => video.frame_interval(),
+            Source::Video(video) => video.source.frame_interval(),
         };
         Outgoing {
             encodings: encodings(&setup),
@@ -104,8 +118,12 @@ impl Outgoing {
 
     /// Sends what is due.
     pub fn handle_timeout(&mut self, now: Instant, wire: &mut impl Wire) {
-        if now.saturating_duration_since(self.next_at) > LATE_MAX {
-            self.next_at = now;
+        let late = now.saturating_duration_since(self.next_at);
+        if late > LATE_MAX {
+            // Timestamps follow the clock: what was not sent was still the camera's time.
+            let missed = (late.as_nanos() / self.interval.as_nanos().max(1)) as u32;
+            self.frames = self.frames.wrapping_add(missed);
+            self.next_at += self.interval * missed;
         }
         while self.next_at <= now {
             self.send_frame(now, wire);
@@ -120,7 +138,7 @@ impl Outgoing {
             return;
         }
         let now_us = clock::unix_us();
-        for encoding in self.encodings.iter_mut().filter(|e| e.active) {
+        for encoding in self.encodings.iter_mut().filter(|e| e.active && !e.paused) {
             encoding.send_frame(now, now_us, timestamp, &mut self.payload, wire);
         }
     }
@@ -128,7 +146,7 @@ impl Outgoing {
     fn timestamp(&self) -> u32 {
         let ticks = match &self.setup.source {
             Source::Audio(_) => OPUS_FRAME_TICKS,
-            Source::Video(video) => 90_000 / video.fps.max(1),
+            Source::Video(video) => 90_000 / video.source.fps.max(1),
         };
         self.timestamp_base.wrapping_add(self.frames.wrapping_mul(ticks))
     }
@@ -163,6 +181,42 @@ impl Outgoing {
         }
     }
 
+    /// Gives way to congestion.
+    pub fn yields(&self) -> bool {
+        matches!(&self.setup.source, Source::Video(video) if video.yields)
+    }
+
+    /// Bits per second of all encodings somebody may watch.
+    pub fn wanted_bps(&self) -> u32 {
+        match &self.setup.source {
+            Source::Audio(audio) => audio.bitrate_bps,
+            Source::Video(video) => {
+                let layers = video.source.layers.iter().zip(&self.encodings);
+                layers.filter(|(_, encoding)| encoding.active).map(|(layer, _)| layer.bitrate_bps).sum()
+            }
+        }
+    }
+
+    /// Keeps within so many bits per second; `None` lifts the limit. Lower encodings go first, and one that would get less
+    /// than half of its bit rate pauses, but never the lowest.
+    pub fn set_allowed(&mut self, bps: Option<u32>) {
+        let Source::Video(video) = &self.setup.source else { return };
+        let mut rest = bps.unwrap_or(u32::MAX);
+        for (index, (layer, encoding)) in video.source.layers.iter().zip(&mut self.encodings).enumerate() {
+            if !encoding.active {
+                continue;
+            }
+            let granted = rest.min(layer.bitrate_bps);
+            let paused = index > 0 && granted < layer.bitrate_bps / 2;
+            encoding.key_frame_asked |= encoding.paused && !paused;
+            encoding.paused = paused;
+            if let (Codec::Video(encoder), false) = (&mut encoding.codec, paused) {
+                encoder.set_bitrate(granted);
+                rest -= granted;
+            }
+        }
+    }
+
     pub fn set_muted(&mut self, muted: bool) {
         self.muted = muted;
         if !muted {
@@ -190,7 +244,9 @@ impl Outgoing {
     }
 
     pub fn stats(&self) -> impl Iterator<Item = StreamStats> {
-        self.encodings.iter().map(|e| StreamStats { active: e.active && !self.muted, ..e.stream.stats.clone() })
+        self.encodings
+            .iter()
+            .map(|e| StreamStats { active: e.active && !e.paused && !self.muted, ..e.stream.stats.clone() })
     }
 }
 
@@ -206,12 +262,13 @@ fn encodings(setup: &OutgoingSetup) -> Vec<Encoding> {
                 .collect()
         }
         Source::Video(video) => {
-            let simulcast = video.layers.len() > 1;
-            let each = video.layers.iter().zip(&setup.ssrcs).zip(0u8..);
+            let simulcast = video.source.layers.len() > 1;
+            let each = video.source.layers.iter().zip(&setup.ssrcs).zip(0u8..);
             each.map(|((layer, ssrcs), index)| {
                 let rid = RIDS.get(usize::from(index)).copied().filter(|_| simulcast);
-                let codec = Codec::Vp8(Vp8::new(video, *layer, index, rand::random()));
-                Encoding::new(codec, Stream::new(setup, *ssrcs, rid))
+                let encoder = Encoder::new(video.codec, &video.source, *layer, index, rand::random());
+                let key_frame_every = video.key_frame_every;
+                Encoding { key_frame_every, ..Encoding::new(Codec::Video(encoder), Stream::new(setup, *ssrcs, rid)) }
             })
             .collect()
         }
@@ -220,7 +277,15 @@ fn encodings(setup: &OutgoingSetup) -> Vec<Encoding> {
 
 impl Encoding {
     fn new(codec: Codec, stream: Stream) -> Encoding {
-        Encoding { codec, stream, active: true, key_frame_asked: false, key_frame_at: None }
+        Encoding {
+            codec,
+            stream,
+            active: true,
+            paused: false,
+            key_frame_asked: false,
+            key_frame_every: None,
+            key_frame_at: None,
+        }
     }
 
     fn send_frame(&mut self, now: Instant, now_us: u64, timestamp: u32, payload: &mut Vec<u8>, wire: &mut impl Wire) {
@@ -231,24 +296,25 @@ impl Encoding {
                 let level = AudioLevel { level: *level, voice: *level < 127 };
                 self.stream.send(timestamp, false, Some(level), payload, wire);
             }
-            Codec::Vp8(vp8) => {
-                let may = self.key_frame_at.is_none_or(|at| now >= at + KEY_FRAME_EVERY);
-                if may && std::mem::take(&mut self.key_frame_asked) {
-                    vp8.request_key_frame();
+            Codec::Video(encoder) => {
+                let due = |every| self.key_frame_at.is_none_or(|at| now >= at + every);
+                let regular = self.key_frame_every.is_some_and(due);
+                if regular || due(KEY_FRAME_EVERY) && std::mem::take(&mut self.key_frame_asked) {
+                    encoder.request_key_frame();
                 }
-                let frame = vp8.next_frame();
+                let frame = encoder.next_frame();
                 if frame.key_frame {
                     self.key_frame_at = Some(now);
                     self.stream.stats.key_frames += 1;
                 }
-                send_picture(vp8, &frame, now_us, timestamp, payload, &mut self.stream, wire);
+                send_picture(encoder, &frame, now_us, timestamp, payload, &mut self.stream, wire);
             }
         }
     }
 }
 
 fn send_picture(
-    vp8: &mut Vp8,
+    encoder: &mut Encoder,
     frame: &Frame,
     now_us: u64,
     timestamp: u32,
@@ -257,7 +323,7 @@ fn send_picture(
     wire: &mut impl Wire,
 ) {
     for index in 0..frame.packets {
-        vp8.packet(frame, index, now_us, payload);
+        encoder.packet(frame, index, now_us, payload);
         stream.send(timestamp, index + 1 == frame.packets, None, payload, wire);
     }
 }
@@ -375,6 +441,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::media::VideoSource;
     use crate::client::stamp::Stamp;
     use crate::wire::rtp::RtpHeader;
 
@@ -446,7 +513,7 @@ mod tests {
     #[test]
     fn simulcast_encodings_share_timestamps_and_name_themselves() {
         let now = clock::now();
-        let mut out = Outgoing::new(setup(Source::Video(VideoSource::simulcast())), now);
+        let mut out = Outgoing::new(setup(Source::Video(VideoSource::simulcast().into())), now);
         let sent = run(&mut out, now, Duration::from_millis(40));
         for (ssrc, rid) in [(1, "q"), (2, "h"), (3, "f")] {
             let first = sent.packets.iter().find(|p| RtpHeader::parse(p).unwrap().ssrc == ssrc).unwrap();
@@ -460,7 +527,7 @@ mod tests {
     #[test]
     fn a_request_is_answered_with_a_key_frame_but_not_too_often() {
         let now = clock::now();
-        let mut out = Outgoing::new(setup(Source::Video(VideoSource::p360(300_000))), now);
+        let mut out = Outgoing::new(setup(Source::Video(VideoSource::p360(300_000).into())), now);
         run(&mut out, now, Duration::from_millis(100));
         let keys = |out: &Outgoing| out.stats().next().unwrap().key_frames;
         assert_eq!(keys(&out), 1);
@@ -470,9 +537,42 @@ mod tests {
     }
 
     #[test]
+    fn a_tight_link_is_shared_out_from_the_lowest_encoding_up() {
+        let now = clock::now();
+        let mut out = Outgoing::new(setup(Source::Video(VideoSource::simulcast().into())), now);
+        let active = |out: &Outgoing| out.stats().map(|s| s.active).collect::<Vec<_>>();
+        assert_eq!(out.wanted_bps(), 2_310_000);
+        for (bps, wanted) in [
+            (Some(1_000), [true, false, false]),
+            (Some(500_000), [true, true, false]),
+            (Some(1_500_000), [true, true, true]),
+            (None, [true, true, true]),
+        ] {
+            out.set_allowed(bps);
+            assert_eq!(active(&out), wanted, "{bps:?}");
+        }
+        out.set_allowed(Some(1_000_000));
+        run(&mut out, now, Duration::from_secs(1));
+        let before: u64 = out.stats().map(|s| s.bytes).sum();
+        run(&mut out, now + Duration::from_secs(1), Duration::from_secs(4));
+        let sent = (out.stats().map(|s| s.bytes).sum::<u64>() - before) * 8 / 4;
+        assert!((550_000..1_050_000).contains(&sent), "{sent} bit/s");
+    }
+
+    #[test]
+    fn key_frames_come_by_themselves_where_wanted() {
+        let now = clock::now();
+        let every = Some(Duration::from_millis(500));
+        let video = Video { key_frame_every: every, ..VideoSource::p360(300_000).into() };
+        let mut out = Outgoing::new(setup(Source::Video(video)), now);
+        run(&mut out, now, Duration::from_secs(2));
+        assert_eq!(out.stats().next().unwrap().key_frames, 4);
+    }
+
+    #[test]
     fn lost_packets_go_out_again_as_retransmissions() {
         let now = clock::now();
-        let mut out = Outgoing::new(setup(Source::Video(VideoSource::p360(300_000))), now);
+        let mut out = Outgoing::new(setup(Source::Video(VideoSource::p360(300_000).into())), now);
         let sent = run(&mut out, now, Duration::from_millis(300));
         let (wanted, lost) = (&sent.packets[5], sent.headers().nth(5).unwrap());
         let mut again = Sent::default();

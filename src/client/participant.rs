@@ -2,7 +2,7 @@
 //! this module; the work is done by `session` and the media threads.
 
 use super::engine::{Engine, Loss, Message};
-use super::media::{AudioSource, VideoSource};
+use super::media::{AudioSource, Video, VideoCodec, VideoSource};
 use super::outgoing::Source;
 use super::session::{Ask, PING_INTERVAL, Session};
 use super::signal::{Dial, Signal, SignalError};
@@ -11,8 +11,8 @@ use super::view::View;
 use crate::limits::{CLIENT_EVENTS_MAX, CLIENT_MESSAGES_MAX};
 use crate::proto::signal_response::Message as Response;
 use crate::proto::{
-    AddTrackRequest, DataPacket, DisconnectReason, JoinResponse, TrackSource, TrackType, UserPacket, VideoLayer,
-    VideoQuality, data_packet, signal_request,
+    AddTrackRequest, DataPacket, DisconnectReason, JoinResponse, SimulcastCodec, TrackSource, TrackType, UserPacket,
+    VideoLayer, VideoQuality, data_packet, signal_request, video_layer,
 };
 use crate::transport::Proto;
 use bytes::Bytes;
@@ -118,6 +118,11 @@ impl Participant {
         self.view.borrow()
     }
 
+    /// The same, to wait for changes of.
+    pub fn watch(&self) -> watch::Receiver<View> {
+        self.view.clone()
+    }
+
     /// Waits until that holds.
     pub async fn until(
         &self,
@@ -153,18 +158,33 @@ impl Participant {
 
     /// Publishes a camera, likewise.
     pub async fn publish_video(&self, cid: &str, source: VideoSource) -> Result<String, ClientError> {
-        let top = source.layers.last().copied();
+        self.publish_video_as(cid, source.into()).await
+    }
+
+    /// Publishes a camera or a display in any codec, likewise.
+    pub async fn publish_video_as(&self, cid: &str, video: Video) -> Result<String, ClientError> {
+        let top = video.source.layers.last().copied();
+        let source = if video.is_screen { TrackSource::ScreenShare } else { TrackSource::Camera };
+        let layers = layers(&video.source);
+        let codec = SimulcastCodec {
+            codec: video.codec.name().to_ascii_lowercase(),
+            cid: cid.to_owned(),
+            layers: layers.clone(),
+            video_layer_mode: video_layer::Mode::OneSpatialLayerPerStream as i32,
+        };
         let request = AddTrackRequest {
             cid: cid.to_owned(),
             name: cid.to_owned(),
             r#type: TrackType::Video as i32,
-            source: TrackSource::Camera as i32,
+            source: source as i32,
             width: top.map_or(0, |layer| layer.width.into()),
             height: top.map_or(0, |layer| layer.height.into()),
-            layers: layers(&source),
+            layers,
+            // Servers take VP8 for granted.
+            simulcast_codecs: if video.codec == VideoCodec::Vp8 { Vec::new() } else { vec![codec] },
             ..AddTrackRequest::default()
         };
-        self.publish(request, Source::Video(source)).await
+        self.publish(request, Source::Video(video)).await
     }
 
     async fn publish(&self, request: AddTrackRequest, source: Source) -> Result<String, ClientError> {
@@ -243,6 +263,11 @@ impl Participant {
         let (reply, answer) = oneshot::channel();
         self.ask(Ask::Stats(reply)).await?;
         answer.await.map_err(|_| ClientError::Over)
+    }
+
+    /// Media statistics count from here on; latencies and extremes begin anew.
+    pub async fn mark(&self) -> Result<(), ClientError> {
+        self.ask(Ask::Mark).await
     }
 
     /// Says goodbye; answers when the session is over.

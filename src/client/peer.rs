@@ -2,6 +2,7 @@
 //! tracks it sends and receives, and the RTCP that belongs to them. Knows nothing of signalling.
 
 mod rtcp;
+mod yielding;
 
 use super::arrivals::Arrivals;
 use super::clock;
@@ -11,6 +12,7 @@ use super::outbox::Outbox;
 use super::outgoing::{Outgoing, Wire};
 use super::socket::Sockets;
 use super::stats::{ConnectionStats, Stats};
+use super::uplink::Uplink;
 use crate::net::udp::RecvSlots;
 use crate::transport::{Certificate, Failure, Input, PeerConfig, PeerError, PeerEvent, Proto};
 use crate::wire::rtp::RtpHeader;
@@ -55,11 +57,17 @@ pub struct Connection {
     transport_sequence: u16,
     outbox: Outbox,
     arrivals: Arrivals,
+    /// Absent while no track yields to congestion.
+    uplink: Option<Uplink>,
     report_at: Option<Instant>,
     feedback_at: Option<Instant>,
     /// The earliest entry in the driver's timer queue.
     pub wake_at: Option<Instant>,
     stats: ConnectionStats,
+    /// As last told to the counters.
+    told: ConnectionStats,
+    /// What snapshots leave out.
+    base: Stats,
     scratch: Vec<u8>,
     compound: Vec<u8>,
     lost: Vec<u16>,
@@ -113,10 +121,13 @@ impl Connection {
             ssrc: rand::random(),
             transport_sequence: 0,
             arrivals: Arrivals::new(now),
+            uplink: None,
             report_at: None,
             feedback_at: None,
             wake_at: None,
             stats: ConnectionStats::default(),
+            told: ConnectionStats::default(),
+            base: Stats::default(),
             scratch: Vec::with_capacity(2048),
             compound: Vec::with_capacity(2048),
             lost: Vec::new(),
@@ -129,16 +140,20 @@ impl Connection {
             Act::SetRemote(remote, candidates) => self.set_remote(now, *remote, &candidates),
             Act::AddCandidate(line) => self.add_candidate(now, &line),
             Act::RestartIce(creds) => self.peer.restart_ice(now, creds),
-            Act::Publish(setup) => self.outgoing.push(Outgoing::new(*setup, now)),
+            Act::Publish(setup) => self.publish(now, *setup),
             Act::Unpublish(cid) => self.unpublish(&cid),
-            Act::SetActive(cid, active) => self.with_track(&cid, |t| t.set_active(&active)),
+            Act::SetActive(cid, active) => {
+                self.with_track(&cid, |t| t.set_active(&active));
+                self.share_out();
+            }
             Act::SetMuted(cid, muted) => self.with_track(&cid, |t| t.set_muted(muted)),
             Act::Expect(setups) => self.expect(now, setups),
             Act::Send { label, bytes } => self.send_message(now, label, &bytes),
             Act::Rebind => self.rebind(),
             Act::Inject(bytes) => self.inject(&bytes),
             // Nobody may be waiting any more.
-            Act::Snapshot(reply) => drop(reply.send(self.stats())),
+            Act::Snapshot(reply) => drop(reply.send(self.stats(now).since(&self.base))),
+            Act::Mark => self.mark(now),
             Act::Close => self.peer.close(now),
         }
     }
@@ -167,6 +182,7 @@ impl Connection {
         for track in self.outgoing.extract_if(.., |t| t.setup.cid == cid) {
             track.ssrcs().for_each(|ssrc| self.peer.retire_ssrc(ssrc));
         }
+        self.share_out();
     }
 
     /// These tracks and no others are sent to us from now on.
@@ -246,6 +262,8 @@ impl Connection {
         };
         let (Place::Media(at) | Place::Rtx(at)) = place;
         let Some(track) = self.incoming.get_mut(at) else { return };
+        self.stats.packets_in += 1;
+        self.stats.bytes_in += header.payload(packet).len() as u64;
         let number = track.setup.transport_cc.and_then(|id| header.extension(packet, id));
         if let Some(number) = number.and_then(crate::wire::ext::transport_sequence) {
             self.arrivals.note(now, number, header.ssrc);
@@ -255,11 +273,27 @@ impl Connection {
             Place::Media(_) => track.handle_rtp(now, now_us, &header, header.payload(packet)),
             Place::Rtx(_) => track.handle_rtx(now, now_us, header.payload(packet)),
         }
+        self.stats.lost += track.poll_lost();
+    }
+
+    /// Snapshots count from here on.
+    fn mark(&mut self, now: Instant) {
+        self.incoming.iter_mut().for_each(|track| track.mark(now));
+        self.base = self.stats(now);
+    }
+
+    /// Tells what was done since last told.
+    pub fn count(&mut self, counters: &super::counters::Counters) {
+        counters.add(&self.stats, &self.told);
+        self.told = self.stats;
     }
 
     /// The tracks and what they send through.
-    fn split(&mut self) -> (&mut Vec<Outgoing>, Path<'_>) {
+    fn split(&mut self, now: Instant) -> (&mut Vec<Outgoing>, Path<'_>) {
         let path = Path {
+            now,
+            uplink: self.uplink.as_mut(),
+            numbered: None,
             peer: &mut self.peer,
             sockets: &mut self.sockets,
             outbox: &mut self.outbox,
@@ -278,7 +312,7 @@ impl Connection {
         if !self.connected {
             return;
         }
-        let (tracks, mut wire) = self.split();
+        let (tracks, mut wire) = self.split(now);
         tracks.iter_mut().for_each(|track| track.handle_timeout(now, &mut wire));
         self.send_feedback(now);
     }
@@ -348,9 +382,9 @@ impl Connection {
         }
     }
 
-    fn stats(&self) -> Stats {
+    fn stats(&self, now: Instant) -> Stats {
         Stats {
-            received: self.incoming.iter().map(Incoming::stats).collect(),
+            received: self.incoming.iter().map(|track| track.stats(now)).collect(),
             sent: self.outgoing.iter().flat_map(Outgoing::stats).collect(),
             connections: vec![self.stats],
         }
@@ -370,6 +404,10 @@ fn send(sockets: &mut Sockets, proto: Proto, to: SocketAddr, datagram: &[u8]) {
 
 /// What media goes through: sealing, then runs of equal size.
 struct Path<'a> {
+    now: Instant,
+    uplink: Option<&'a mut Uplink>,
+    /// Given to the packet that is being put together.
+    numbered: Option<u16>,
     peer: &'a mut crate::transport::Peer,
     sockets: &'a mut Sockets,
     outbox: &'a mut Outbox,
@@ -381,11 +419,15 @@ struct Path<'a> {
 impl Wire for Path<'_> {
     fn transport_sequence(&mut self) -> u16 {
         *self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        self.numbered = Some(*self.transport_sequence);
         *self.transport_sequence
     }
 
     fn send_rtp(&mut self, packet: &mut Vec<u8>, header_bytes: usize) {
         let len = packet.len();
+        if let Some((uplink, number)) = self.uplink.as_mut().zip(self.numbered.take()) {
+            uplink.note_sent(self.now, number, len);
+        }
         packet.resize(len + crate::transport::srtp::OVERHEAD_BYTES_MAX, 0);
         let Some(pair) = self.peer.send_pair() else { return };
         let Some(sealed) = self.peer.seal_rtp(packet, header_bytes, len) else { return };

@@ -4,11 +4,12 @@
 use super::clock;
 use super::description::{self, Local, Offerer};
 use super::engine::{Act, Engine, Event, Link, Message, Setup};
+use super::media::VideoCodec;
 use super::outgoing::Source;
 use super::participant::{Mode, Options};
 use super::signal::{Signal, SignalError};
 use super::stats::Stats;
-use super::view::{Ended, LinkView, View};
+use super::view::{Ended, LinkView, Timing, View};
 use crate::limits::CLIENT_EVENTS_MAX;
 use crate::proto::request_response::{Reason, Request};
 use crate::proto::signal_response::Message as Response;
@@ -34,6 +35,7 @@ pub(super) enum Ask {
     Rebind,
     Inject(Vec<u8>),
     Stats(oneshot::Sender<Stats>),
+    Mark,
     Leave,
 }
 
@@ -70,8 +72,8 @@ pub(super) struct Session {
     /// Announced tracks the server has not taken yet.
     announced: HashMap<String, Source>,
     started: HashSet<String>,
-    /// Published tracks of several encodings.
-    simulcast: HashSet<String>,
+    /// Codec of each published video, and whether it has several encodings, by client track id.
+    videos: HashMap<String, (VideoCodec, bool)>,
 }
 
 impl Side {
@@ -126,7 +128,7 @@ impl Session {
             wants_offer: false,
             announced: HashMap::new(),
             started: HashSet::new(),
-            simulcast: HashSet::new(),
+            videos: HashMap::new(),
             engine,
             options,
         }
@@ -148,7 +150,7 @@ impl Session {
 
     /// Takes over the connection with its first response.
     pub async fn begin(&mut self, signal: Signal, join: JoinResponse) -> Result<(), SignalError> {
-        let local = signal.local();
+        let (local, stages) = (signal.local(), signal.stages());
         self.signal = Some(signal);
         let joined = self.begun.elapsed();
         self.view.send_modify(|view| {
@@ -156,7 +158,8 @@ impl Session {
             view.me = join.participant.unwrap_or_default();
             view.update(join.other_participants);
             view.subscriber_primary = join.subscriber_primary;
-            view.timing.joined = joined;
+            view.at_join = view.remote_tracks().map(|(_, track)| track.sid.clone()).collect();
+            view.timing = Timing { begun: Some(self.begun), joined, ..stages };
         });
         self.options.local.get_or_insert(local);
         if self.options.mode == Mode::Single {
@@ -236,8 +239,8 @@ impl Session {
         match ask {
             Ask::Request(message) => self.send(*message).await?,
             Ask::Publish(request, source) => {
-                if matches!(&source, Source::Video(video) if video.layers.len() > 1) {
-                    self.simulcast.insert(request.cid.clone());
+                if let Source::Video(video) = &source {
+                    self.videos.insert(request.cid.clone(), (video.codec, source.encodings() > 1));
                 }
                 self.announced.insert(request.cid.clone(), source);
                 self.send(signal_request::Message::AddTrack(*request)).await?;
@@ -253,6 +256,7 @@ impl Session {
             }
             // Nobody may be waiting any more.
             Ask::Stats(reply) => drop(reply.send(self.stats().await)),
+            Ask::Mark => [&self.publisher, &self.subscriber].iter().for_each(|side| side.act(Act::Mark)),
             Ask::Leave => {
                 self.send(signal_request::Message::Leave(LeaveRequest::default())).await?;
                 return Ok(Some(Ended::Left));
@@ -416,12 +420,13 @@ impl Session {
 
     /// Dynacast: sends only what somebody watches.
     fn handle_qualities(&self, update: &SubscribedQualityUpdate) {
-        let vp8 = update.subscribed_codecs.iter().find(|c| c.codec.eq_ignore_ascii_case("vp8"));
-        let Some(vp8) = vp8 else { return };
-        let enabled = |quality: VideoQuality| vp8.qualities.iter().any(|q| q.quality() == quality && q.enabled);
-        let three = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High].map(enabled);
         let Some(cid) = self.cid_of(&update.track_sid).filter(|_| self.options.dynacast) else { return };
-        let active = if self.simulcast.contains(&cid) { three.to_vec() } else { vec![three.contains(&true)] };
+        let Some((codec, simulcast)) = self.videos.get(&cid).copied() else { return };
+        let told = update.subscribed_codecs.iter().find(|c| VideoCodec::from_name(&c.codec) == Some(codec));
+        let Some(told) = told else { return };
+        let enabled = |quality: VideoQuality| told.qualities.iter().any(|q| q.quality() == quality && q.enabled);
+        let three = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High].map(enabled);
+        let active = if simulcast { three.to_vec() } else { vec![three.contains(&true)] };
         self.publisher.act(Act::SetActive(cid, active));
     }
 
@@ -435,8 +440,10 @@ impl Session {
         let primary = if self.is_publisher_primary() { SignalTarget::Publisher } else { SignalTarget::Subscriber };
         let since = self.begun.elapsed();
         self.view.send_modify(|view| {
-            if event == Event::Connected && target == primary {
-                view.timing.connected.get_or_insert(since);
+            match &event {
+                Event::IceConnected(_) if target == primary => drop(view.timing.ice.get_or_insert(since)),
+                Event::Connected if target == primary => drop(view.timing.connected.get_or_insert(since)),
+                _ => {}
             }
             note_event(link_view(view, target), event);
         });

@@ -1,6 +1,9 @@
 //! The signalling WebSocket from the client's side: dialling by query (v0) or join request (v1), typed requests and
 //! responses (WIRE.md §1.7 to §1.10). Called by `participant` to join and by `session` from then on.
 
+use super::clock;
+use super::reach::{ReachError, Stream, reach};
+use super::view::Timing;
 use crate::limits::{CLIENT_ANSWER_BYTES_MAX, SIGNAL_BUFFER_BYTES};
 use crate::proto::{
     ClientInfo, ConnectionSettings, JoinRequest, SessionDescription, SignalRequest, SignalResponse, WrappedJoinRequest,
@@ -11,11 +14,10 @@ use base64::engine::general_purpose::URL_SAFE;
 use futures_util::{SinkExt, StreamExt};
 use prost::Message as _;
 use std::net::IpAddr;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// The client protocol spoken.
 pub const PROTOCOL: i32 = 16;
@@ -28,6 +30,8 @@ pub enum SignalError {
     Refused { status: u16, text: String },
     #[error("the signal connection failed: {0}; check the URL and that the server runs")]
     Socket(#[source] Box<tungstenite::Error>),
+    #[error(transparent)]
+    Reach(#[from] ReachError),
     #[error("the server sent what is no signal message: {0}")]
     Unreadable(#[from] prost::DecodeError),
     #[error("the server closed the signal connection")]
@@ -106,23 +110,29 @@ impl Dial<'_> {
 
 /// An open connection.
 pub struct Signal {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    stream: WebSocketStream<Stream>,
     local: IpAddr,
+    stages: Timing,
 }
 
 impl Signal {
     pub async fn dial(dial: &Dial<'_>) -> Result<Signal, SignalError> {
+        let begun = clock::now();
         let request = dial.address().into_client_request()?;
+        let reached = reach(request.uri(), begun).await?;
         let config = WebSocketConfig::default()
             .read_buffer_size(SIGNAL_BUFFER_BYTES)
             .write_buffer_size(0)
             .max_message_size(Some(CLIENT_ANSWER_BYTES_MAX));
-        let (stream, _) = connect_async_with_config(request, Some(config), true).await?;
-        let local = match stream.get_ref() {
-            MaybeTlsStream::Plain(tcp) => tcp.local_addr().map_err(tungstenite::Error::Io)?.ip(),
-            _ => IpAddr::from([0, 0, 0, 0]),
-        };
-        Ok(Signal { stream, local })
+        let (stream, _) = client_async_with_config(request, reached.stream, Some(config)).await?;
+        let (resolved, reached_after) = (reached.resolved, reached.after);
+        let stages = Timing { resolved, reached: reached_after, upgraded: clock::now() - begun, ..Timing::default() };
+        Ok(Signal { stream, local: reached.local, stages })
+    }
+
+    /// How long it took to get here; the later stages are blank.
+    pub fn stages(&self) -> Timing {
+        self.stages
     }
 
     /// Our address towards the server, which media is sent from too.

@@ -3,7 +3,7 @@
 
 use crate::proto::{DisconnectReason, LeaveRequest, ParticipantInfo, Room, TrackInfo, leave_request, participant_info};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Debug, Default)]
 pub struct View {
@@ -11,6 +11,8 @@ pub struct View {
     pub me: ParticipantInfo,
     /// The others by identity.
     pub others: BTreeMap<String, ParticipantInfo>,
+    /// Sids of the others' tracks when we joined.
+    pub at_join: Vec<String>,
     /// Own tracks the server took, by client track id.
     pub published: BTreeMap<String, TrackInfo>,
     /// Own tracks the server did not take, by client track id, with its reason.
@@ -32,8 +34,18 @@ pub struct View {
 /// Times since dialling.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timing {
+    /// When that was.
+    pub begun: Option<Instant>,
+    /// The server's address is known.
+    pub resolved: Duration,
+    /// The TCP connection stands, and TLS over it where there is any.
+    pub reached: Duration,
+    /// The WebSocket is open.
+    pub upgraded: Duration,
     /// JoinResponse.
     pub joined: Duration,
+    /// ICE of the primary transport found a path.
+    pub ice: Option<Duration>,
     /// The primary transport is up.
     pub connected: Option<Duration>,
 }

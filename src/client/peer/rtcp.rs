@@ -19,10 +19,11 @@ impl Connection {
                     self.handle_blocks(blocks);
                 }
                 Packet::ReceiverReport { blocks, .. } => self.handle_blocks(blocks),
-                Packet::Nack { media_ssrc, lost, .. } => self.handle_nack(media_ssrc, lost),
+                Packet::Nack { media_ssrc, lost, .. } => self.handle_nack(now, media_ssrc, lost),
                 Packet::Pli { media_ssrc, .. } => self.handle_pli(media_ssrc),
                 Packet::Fir { entries, .. } => entries.for_each(|entry| self.handle_pli(entry.ssrc)),
-                Packet::TransportCc(_) => self.stats.feedback_in += 1,
+                Packet::TransportCc(feedback) => self.handle_transport_cc(now, &feedback),
+                Packet::Remb { bitrate_bps, .. } => self.handle_remb(bitrate_bps),
                 _ => {}
             }
         }
@@ -38,8 +39,8 @@ impl Connection {
         self.outgoing.iter_mut().for_each(|track| track.handle_key_frame_request(ssrc));
     }
 
-    fn handle_nack(&mut self, ssrc: u32, lost: rtcp::LostSequences<'_>) {
-        let (tracks, mut wire) = self.split();
+    fn handle_nack(&mut self, now: Instant, ssrc: u32, lost: rtcp::LostSequences<'_>) {
+        let (tracks, mut wire) = self.split(now);
         for track in tracks {
             if track.handle_nack(ssrc, lost.clone(), &mut wire) {
                 break;

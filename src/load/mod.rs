@@ -1,0 +1,32 @@
+//! The load tester: makes rooms full of synthetic participants, measures what they get, and says whether to believe it.
+//! Called by `commands`. It sees a server as any client does, over the wire, whichever server that is; it knows nothing of
+//! terminals.
+
+pub mod calibrate;
+pub mod camera;
+pub mod capacity;
+pub mod compare;
+mod data;
+mod exposition;
+mod figures;
+pub mod html;
+pub mod language;
+mod member;
+pub mod plan;
+pub mod rates;
+pub mod report;
+pub mod scenario;
+mod schedule;
+pub mod shape;
+mod stages;
+pub mod test;
+pub mod threshold;
+mod tiles;
+mod times;
+pub mod verify;
+mod vitals;
+pub mod watch;
+
+pub use figures::Figures;
+pub use stages::STAGES;
+pub use times::Percentiles;

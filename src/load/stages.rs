@@ -1,0 +1,189 @@
+//! How a join went: the stages of one that came about, or why it did not. Written by `member`, summed up by `figures`.
+
+use super::times::{Percentiles, Times};
+use crate::client::stats::Stats;
+use crate::client::{ClientError, SignalError, Timing, View};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Stages in their order, and the name of each in reports.
+pub const STAGES: [&str; 9] =
+    ["dns", "connect", "websocket", "signal", "ice", "dtls", "join", "first_packet", "first_frame"];
+
+/// Durations of one join by stage; absent: it has not come to that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stages(pub [Option<Duration>; STAGES.len()]);
+
+impl Stages {
+    /// `late` is how long after its scheduled time the join began: a join counts from when it was due.
+    pub fn new(timing: &Timing, late: Duration) -> Stages {
+        let Timing { resolved, reached, upgraded, joined, ice, connected, .. } = *timing;
+        let after = |later: Option<Duration>, earlier: Duration| later.map(|later| later.saturating_sub(earlier));
+        Stages([
+            Some(resolved),
+            after(Some(reached), resolved),
+            after(Some(upgraded), reached),
+            after(Some(joined), upgraded),
+            after(ice, joined),
+            ice.and_then(|ice| after(connected, ice)),
+            connected.map(|connected| connected + late),
+            None,
+            None,
+        ])
+    }
+
+    /// Only what [`Stages::note_media`] added.
+    pub fn of_media(&self) -> Stages {
+        let mut stages = Stages::default();
+        stages.0[7..].copy_from_slice(&self.0[7..]);
+        stages
+    }
+
+    /// Adds when media came, from the tracks that were there to be had when the participant joined.
+    pub fn note_media(&mut self, view: &View, stats: &Stats, late: Duration) {
+        let Some(begun) = view.timing.begun else { return };
+        let tracks = || stats.received.iter().filter(|track| view.at_join.contains(&track.track_sid));
+        let since = |at: Option<Instant>| at.map(|at| at.saturating_duration_since(begun) + late);
+        self.0[7] = since(tracks().filter_map(|t| t.first_packet_at).min());
+        self.0[8] = since(tracks().filter_map(|t| t.first_frame_at).min());
+    }
+}
+
+/// Why a join failed, in words that are the same for all it happened to.
+pub fn reason(error: &ClientError, view: Option<&View>) -> String {
+    match error {
+        ClientError::TimedOut { .. } => format!("timed out: {}", view.map_or("no join response", stuck_at)),
+        ClientError::Over => match view.and_then(|v| v.ended.as_ref()) {
+            Some(ended) => format!("ended: {ended:?}"),
+            None => "ended".to_owned(),
+        },
+        other => other.to_string(),
+    }
+}
+
+fn stuck_at(view: &View) -> &'static str {
+    if view.timing.ice.is_some() { "DTLS did not complete" } else { "ICE found no path" }
+}
+
+/// Whether every further try would end the same: the server does not want this participant, or the room is full.
+pub fn is_final(error: &ClientError) -> bool {
+    match error {
+        ClientError::Signal(SignalError::Refused { status, text }) => {
+            let text = text.to_ascii_lowercase();
+            (400..500).contains(status) && *status != 429 || FULL.iter().any(|words| text.contains(words))
+        }
+        _ => false,
+    }
+}
+
+/// How servers say that a room is full.
+const FULL: [&str; 2] = ["room is full", "max participants"];
+
+/// Joins of many by stage.
+#[derive(Clone, Debug, Default)]
+pub struct Joins {
+    times: [Times; STAGES.len()],
+    pub attempted: u64,
+    pub succeeded: u64,
+    failed: BTreeMap<String, u64>,
+}
+
+impl Joins {
+    pub fn note(&mut self, stages: &Stages) {
+        for (times, time) in self.times.iter_mut().zip(stages.0) {
+            time.into_iter().for_each(|time| times.note(time));
+        }
+    }
+
+    pub fn note_failure(&mut self, reason: String) {
+        let known = self.failed.len() < crate::limits::LOAD_REASONS_MAX || self.failed.contains_key(&reason);
+        *self.failed.entry(if known { reason } else { "other reasons".to_owned() }).or_default() += 1;
+    }
+
+    pub fn told(&self) -> JoinReport {
+        let stages = STAGES.iter().zip(&self.times).filter(|(_, times)| times.count() > 0);
+        JoinReport {
+            attempted: self.attempted,
+            succeeded: self.succeeded,
+            failed: self.failed.values().sum(),
+            reasons: self.failed.clone(),
+            stages: stages.map(|(name, times)| ((*name).to_owned(), times.told())).collect(),
+        }
+    }
+}
+
+/// How joining went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JoinReport {
+    pub attempted: u64,
+    pub succeeded: u64,
+    pub failed: u64,
+    /// Failed ones by reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// By name of [`STAGES`]; `join` is from the scheduled time until media can flow.
+    pub stages: BTreeMap<String, Percentiles>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::stats::TrackStats;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn timing() -> Timing {
+        Timing {
+            resolved: ms(1),
+            reached: ms(3),
+            upgraded: ms(6),
+            joined: ms(10),
+            ice: Some(ms(15)),
+            connected: Some(ms(21)),
+            ..Timing::default()
+        }
+    }
+
+    #[test]
+    fn stages_follow_each_other_and_lateness_counts() {
+        let stages = Stages::new(&timing(), ms(100));
+        let told: Vec<_> = stages.0.iter().map(|s| s.map(|d| d.as_millis())).collect();
+        assert_eq!(told, [Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), Some(121), None, None]);
+    }
+
+    #[test]
+    fn first_media_counts_only_tracks_that_were_there() {
+        let begun = crate::client::Timing { begun: Some(crate::client::clock::now()), ..timing() };
+        let start = begun.begun.unwrap();
+        let view = View { timing: begun, at_join: vec!["TR_1".into()], ..View::default() };
+        let track = |sid: &str, after| TrackStats {
+            track_sid: sid.into(),
+            first_packet_at: Some(start + after),
+            ..TrackStats::default()
+        };
+        let stats = Stats { received: vec![track("TR_2", ms(5)), track("TR_1", ms(50))], ..Stats::default() };
+        let mut stages = Stages::new(&timing(), Duration::ZERO);
+        stages.note_media(&view, &stats, Duration::ZERO);
+        assert_eq!((stages.0[7], stages.0[8]), (Some(ms(50)), None));
+    }
+
+    #[test]
+    fn failures_are_counted_by_reason_and_their_number_is_bounded() {
+        let mut joins = Joins::default();
+        (0..100).for_each(|n| joins.note_failure(format!("reason {n}")));
+        joins.note_failure("reason 0".into());
+        let told = joins.told();
+        assert_eq!((told.failed, told.reasons.len()), (101, crate::limits::LOAD_REASONS_MAX + 1));
+        assert_eq!((told.reasons["reason 0"], told.reasons["other reasons"]), (2, 68));
+    }
+
+    #[test]
+    fn refusals_that_would_repeat_are_final() {
+        let refused =
+            |status, text: &str| is_final(&ClientError::Signal(SignalError::Refused { status, text: text.to_owned() }));
+        assert!(refused(401, "") && refused(404, "") && refused(500, "the room is full: 2 participants at most"));
+        assert!(!refused(503, "") && !refused(500, "no") && !refused(429, "") && !is_final(&ClientError::Over));
+    }
+}

@@ -1,0 +1,118 @@
+//! Durations counted in an HDR histogram, and what is told of them. Figures of many participants are percentiles
+//! of all, never averages of percentiles.
+
+use crate::client::stats::Latency;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Microseconds, three significant digits.
+#[derive(Clone, Debug)]
+pub struct Times(Histogram<u64>);
+
+/// Milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Percentiles {
+    pub count: u64,
+    pub mean: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p95: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        // Zero to five digits are allowed.
+        Times(Histogram::new(3).unwrap_or_else(|_| unreachable!()))
+    }
+}
+
+impl Times {
+    pub fn note(&mut self, time: Duration) {
+        self.note_many(time, 1);
+    }
+
+    fn note_many(&mut self, time: Duration, count: u64) {
+        let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        // It resizes itself; what does not fit at all is the largest there is.
+        if self.0.record_n(us, count).is_err() {
+            self.0.saturating_record_n(us, count);
+        }
+    }
+
+    /// Adds the counts of a coarser histogram. A bucket counts as its upper bound, the highest as the maximum.
+    pub fn add_latency(&mut self, latency: &Latency) {
+        for (bound, count) in latency.buckets().filter(|(_, count)| *count > 0) {
+            self.note_many(bound.min(latency.max), count);
+        }
+    }
+
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The time within which that percentage lies, 0 without any.
+    pub fn percentile(&self, percent: f64) -> Duration {
+        Duration::from_micros(self.0.value_at_percentile(percent).min(self.0.max()))
+    }
+
+    pub fn told(&self) -> Percentiles {
+        let ms = |percent| self.percentile(percent).as_secs_f64() * 1000.0;
+        Percentiles {
+            count: self.count(),
+            mean: self.0.mean() / 1000.0,
+            p50: ms(50.0),
+            p90: ms(90.0),
+            p95: ms(95.0),
+            p99: ms(99.0),
+            max: ms(100.0),
+        }
+    }
+}
+
+impl Percentiles {
+    /// The figure of that name: `p50`, `p90`, `p95`, `p99`, `max`, `mean`.
+    pub fn named(&self, name: &str) -> Option<f64> {
+        Some(match name {
+            "mean" => self.mean,
+            "p50" => self.p50,
+            "p90" => self.p90,
+            "p95" => self.p95,
+            "p99" => self.p99,
+            "max" => self.max,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_within_a_thousandth() {
+        let mut times = Times::default();
+        (1..=1000).for_each(|ms| times.note(Duration::from_millis(ms)));
+        let told = times.told();
+        assert_eq!(told.count, 1000);
+        for (figure, wanted) in [(told.p50, 500.0), (told.p90, 900.0), (told.p99, 990.0), (told.max, 1000.0)] {
+            assert!((figure - wanted).abs() <= wanted / 1000.0, "{told:?}");
+        }
+        assert_eq!((told.named("p99"), told.named("p42")), (Some(told.p99), None));
+    }
+
+    #[test]
+    fn latencies_keep_their_maximum() {
+        let mut latency = Latency::default();
+        latency.note(Duration::from_millis(3));
+        latency.note(Duration::from_secs(3));
+        let mut times = Times::default();
+        times.add_latency(&latency);
+        let told = times.told();
+        assert_eq!(told.count, 2);
+        assert!((told.max - 3000.0).abs() <= 3.0 && told.p50 < 3.3, "{told:?}");
+        assert_eq!(Times::default().told(), Percentiles::default());
+    }
+}
