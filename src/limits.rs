@@ -266,3 +266,15 @@ pub const CLIENT_ANSWER_BYTES_MAX: usize = 16 << 20;
 /// flight: 8192 are one second of 80 Mbit/s.
 pub const SENT_PACKETS_MIN: usize = 256;
 pub const SENT_PACKETS_MAX: usize = 8_192;
+
+/// Age of a node's statistics from which it gets no new rooms, in whole seconds (CLUSTER.md §5.3).
+pub const NODE_FRESH: Duration = Duration::from_secs(5);
+
+/// Nodes named in one refusal; a client or a log line has no use for a thousand.
+pub const REFUSALS_TOLD_MAX: usize = 8;
+
+/// Seconds a join is remembered for placement: the load average, the slowest of the measures, shows it whole after 60.
+pub const DEBIT_SECONDS_MAX: usize = 64;
+
+/// Samples of the node's counters kept for its rates: an hour at one a second.
+pub const RATE_SAMPLES_MAX: usize = 3_600;

@@ -5,11 +5,13 @@ use super::external_ip::{self, ExternalIpError};
 use super::listen::{self, ListenError};
 use super::media_plane::{self, MediaPlaneError};
 use super::state::{Lifecycle, Phase};
-use super::{ice_tcp, node_load, unix_signal, vitals};
+use super::vitals::{Counts, Vitals};
+use super::{ice_tcp, node_load, unix_signal};
 use crate::api::health::{self, Pulse};
 use crate::api::{RoomService, Twirp, auth, body_limit, cors, panics};
 use crate::config::{Config, Loaded};
-use crate::proto::id;
+use crate::metrics::ShardCounters;
+use crate::proto::{NodeStats, id};
 use crate::room::clock::unix_ms;
 use crate::room::ice_servers::ice_servers;
 use crate::room::{Directory, Node, RoomContext};
@@ -21,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 /// The LiveKit release this server stands in for. Clients read features from it (RPC needs 1.8), so it is what they are told.
@@ -54,7 +56,8 @@ pub async fn run(loaded: Loaded) -> Result<(), ServeError> {
     let media = Arc::new(media_plane::start(&config, &external)?);
     let ice_tcp: Vec<_> = ice_listeners.into_iter().map(|l| tokio::spawn(ice_tcp::serve(l, media.clone()))).collect();
     let is_full = node_load::over_limits(&config.limit, media.counters.clone());
-    Server::new(config, media.shards.clone(), is_full).live(listeners, stops).await;
+    let server = Server::new(config, media.shards.clone(), is_full).counted(media.counters.clone());
+    server.live(listeners, stops).await;
     ice_tcp.iter().for_each(tokio::task::JoinHandle::abort);
     media.stop();
     Ok(())
@@ -65,6 +68,10 @@ pub(super) struct Server {
     config: Arc<Config>,
     directory: Arc<Directory>,
     pulse: Pulse,
+    /// What the shards count.
+    counters: Vec<Arc<ShardCounters>>,
+    /// The node's latest statistics.
+    stats: watch::Sender<NodeStats>,
     life: Lifecycle,
     app: Router,
     /// Closed when the last WebSocket has ended.
@@ -78,7 +85,14 @@ impl Server {
         let (alive, sockets) = mpsc::channel(1);
         let gate = Gate { directory: directory.clone(), config: config.clone(), is_full, alive };
         let app = app(gate, pulse.clone());
-        Server { config, directory, pulse, life: Lifecycle::new(), app, sockets }
+        let stats = watch::Sender::default();
+        let life = Lifecycle::new();
+        Server { config, directory, pulse, counters: Vec::new(), stats, life, app, sockets }
+    }
+
+    /// With statistics from these shards.
+    pub(super) fn counted(self, counters: Vec<Arc<ShardCounters>>) -> Server {
+        Server { counters, ..self }
     }
 
     #[cfg(test)]
@@ -87,8 +101,10 @@ impl Server {
     }
 
     pub(super) async fn live(self, listeners: Vec<TcpListener>, mut stops: mpsc::Receiver<&'static str>) {
-        let Server { config, directory, pulse, life, app, mut sockets } = self;
-        let vitals = tokio::spawn(vitals::run(pulse, config.node_stats.stats_update_interval));
+        let Server { config, directory, pulse, counters, stats, life, app, mut sockets } = self;
+        let counts = Counts { occupancy: directory.occupancy(), shards: counters };
+        let vitals = Vitals::new(counts, &config.node_stats, unix_ms());
+        let vitals = tokio::spawn(vitals.run(pulse, stats, config.node_stats.stats_update_interval));
         let http = tokio::spawn(listen::serve(listeners, app, life.clone()));
         life.advance(Phase::Serving);
         tracing::info!(port = config.port, addresses = ?config.bind_addresses, "listening");
