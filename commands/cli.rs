@@ -2,7 +2,7 @@
 
 use crate::config_args::{self, Generated};
 use crate::exit::Failure;
-use crate::{docs, generate_keys, help_verbose, ports, serve, token};
+use crate::{docs, generate_keys, help_verbose, ports, region, serve, token};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -23,6 +23,9 @@ enum Command {
     /// Print a token to join a room, for development
     #[command(hide = true)]
     CreateJoinToken(token::JoinArgs),
+    /// Regions and their URLs
+    #[command(subcommand)]
+    Region(region::Command),
     /// Access tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -34,7 +37,7 @@ enum Command {
 }
 
 /// Commands that read a configuration and therefore take a flag for each of its keys.
-const CONFIGURED: [&str; 4] = ["serve", "ports", "create-join-token", "token"];
+const CONFIGURED: [&str; 5] = ["serve", "ports", "create-join-token", "token", "region"];
 
 /// The command line as it is documented.
 pub fn documented() -> clap::Command {
@@ -61,6 +64,7 @@ pub fn run() -> Result<(), Failure> {
         Command::GenerateKeys(args) => generate_keys::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::CreateJoinToken(args) => token::create_join(&args),
+        Command::Region(command) => region::run(&command),
         Command::Token(command) => token::run(&command),
         Command::HelpVerbose => help_verbose::run(),
         Command::Docs(command) => docs::run(&command),

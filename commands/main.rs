@@ -10,6 +10,7 @@ mod log;
 mod ports;
 mod print;
 mod print_config;
+mod region;
 mod serve;
 mod token;
 

@@ -7,5 +7,6 @@ mod cli {
     mod keys;
     mod lkops;
     mod ports;
+    mod region;
     mod token;
 }

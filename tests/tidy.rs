@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("room", &["limits", "shard", "sdp", "proto", "token", "config", "metrics"]),
     ("cluster", &["limits", "proto", "config", "metrics"]),
     ("signal", &["limits", "room", "proto", "token", "config", "metrics"]),
-    ("api", &["limits", "room", "proto", "token", "config", "metrics"]),
+    ("api", &["limits", "room", "cluster", "proto", "token", "config", "metrics"]),
     (
         "server",
         &[

@@ -8,6 +8,7 @@ mod error;
 pub mod health;
 pub mod panics;
 mod permission;
+pub mod regions;
 mod room_service;
 pub mod slashes;
 mod twirp;

@@ -8,7 +8,7 @@ use super::state::{Lifecycle, Phase};
 use super::vitals::{Counts, Vitals};
 use super::{ice_tcp, node_load, unix_signal};
 use crate::api::health::{self, Pulse};
-use crate::api::{RoomService, Twirp, auth, body_limit, cors, panics};
+use crate::api::{RoomService, Twirp, auth, body_limit, cors, panics, regions};
 use crate::config::{Config, Loaded};
 use crate::metrics::ShardCounters;
 use crate::proto::{NodeStats, id};
@@ -137,6 +137,7 @@ fn app(gate: Gate, pulse: Pulse) -> Router {
     let body_bytes_max = config.limit.max_api_request_body_size;
     let rooms = RoomService::service(gate.directory.clone(), config.clone());
     health::routes(pulse)
+        .merge(regions::routes(config.clone()))
         .merge(signal::routes(gate))
         .merge(Twirp::new(body_bytes_max).with(rooms).routes())
         .fallback(async || (StatusCode::NOT_FOUND, "404 page not found\n"))
