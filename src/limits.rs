@@ -266,3 +266,12 @@ pub const CLIENT_ANSWER_BYTES_MAX: usize = 16 << 20;
 /// flight: 8192 are one second of 80 Mbit/s.
 pub const SENT_PACKETS_MIN: usize = 256;
 pub const SENT_PACKETS_MAX: usize = 8_192;
+
+/// How long Redis may take to answer one command, or a ping before it counts as away: a Redis two seconds off still works.
+pub const REDIS_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often the connections to Redis are tried.
+pub const REDIS_PING_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Pause between attempts to reach Redis again: soon enough that rooms are back in the store within 5 s.
+pub const REDIS_RETRY_INTERVAL: Duration = Duration::from_millis(250);

@@ -19,8 +19,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("shard", &["limits", "net", "wire", "transport", "media", "metrics"]),
     ("client", &["limits", "net", "wire", "transport", "sdp", "proto", "token"]),
     ("room", &["limits", "shard", "sdp", "proto", "token", "config", "metrics"]),
-    ("signal", &["limits", "room", "proto", "token", "config", "metrics"]),
-    ("api", &["limits", "room", "proto", "token", "config", "metrics"]),
+    ("cluster", &["limits", "proto", "config", "metrics"]),
+    ("signal", &["limits", "room", "cluster", "proto", "token", "config", "metrics"]),
+    ("api", &["limits", "room", "cluster", "proto", "token", "config", "metrics"]),
     (
         "server",
         &[
@@ -35,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "media",
             "shard",
             "room",
+            "cluster",
             "signal",
             "api",
         ],
