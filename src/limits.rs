@@ -278,3 +278,11 @@ pub const DEBIT_SECONDS_MAX: usize = 64;
 
 /// Samples of the node's counters kept for its rates: an hour at one a second.
 pub const RATE_SAMPLES_MAX: usize = 3_600;
+/// How long Redis may take to answer one command, or a ping before it counts as away: a Redis two seconds off still works.
+pub const REDIS_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often the connections to Redis are tried.
+pub const REDIS_PING_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Pause between attempts to reach Redis again: soon enough that rooms are back in the store within 5 s.
+pub const REDIS_RETRY_INTERVAL: Duration = Duration::from_millis(250);

@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("client", &["limits", "net", "wire", "transport", "sdp", "proto", "token"]),
     ("room", &["limits", "shard", "sdp", "proto", "token", "config", "metrics"]),
     ("cluster", &["limits", "proto", "config", "metrics"]),
-    ("signal", &["limits", "room", "proto", "token", "config", "metrics"]),
+    ("signal", &["limits", "room", "cluster", "proto", "token", "config", "metrics"]),
     ("api", &["limits", "room", "cluster", "proto", "token", "config", "metrics"]),
     (
         "server",
