@@ -2,7 +2,7 @@
 
 use crate::config_args::{self, Generated};
 use crate::exit::Failure;
-use crate::{docs, generate_keys, help_verbose, ports, region, serve, token};
+use crate::{docs, generate_keys, help_verbose, nodes, ports, region, serve, token};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -23,6 +23,8 @@ enum Command {
     /// Print a token to join a room, for development
     #[command(hide = true)]
     CreateJoinToken(token::JoinArgs),
+    /// List the nodes of a cluster, their rooms and people
+    Nodes(nodes::Args),
     /// Regions and their URLs
     #[command(subcommand)]
     Region(region::Command),
@@ -37,7 +39,7 @@ enum Command {
 }
 
 /// Commands that read a configuration and therefore take a flag for each of its keys.
-const CONFIGURED: [&str; 5] = ["serve", "ports", "create-join-token", "token", "region"];
+const CONFIGURED: [&str; 6] = ["serve", "ports", "create-join-token", "token", "region", "nodes"];
 
 /// The command line as it is documented.
 pub fn documented() -> clap::Command {
@@ -48,9 +50,10 @@ pub fn documented() -> clap::Command {
 fn parsed() -> clap::Command {
     CONFIGURED.iter().fold(documented(), |all, name| {
         all.mut_subcommand(name, |command| {
-            let nested = command.has_subcommands();
             let with_flags = |command: clap::Command| command.args(config_args::generated(Generated::Hidden));
-            if nested { command.mut_subcommands(with_flags) } else { with_flags(command) }
+            let itself = !command.is_subcommand_required_set();
+            let all = command.mut_subcommands(with_flags);
+            if itself { with_flags(all) } else { all }
         })
     })
 }
@@ -64,6 +67,7 @@ pub fn run() -> Result<(), Failure> {
         Command::GenerateKeys(args) => generate_keys::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::CreateJoinToken(args) => token::create_join(&args),
+        Command::Nodes(args) => nodes::run(&args),
         Command::Region(command) => region::run(&command),
         Command::Token(command) => token::run(&command),
         Command::HelpVerbose => help_verbose::run(),

@@ -7,11 +7,13 @@ mod exit;
 mod generate_keys;
 mod help_verbose;
 mod log;
+mod nodes;
 mod ports;
 mod print;
 mod print_config;
 mod region;
 mod serve;
+mod table;
 mod token;
 
 use std::process::ExitCode;

@@ -54,7 +54,9 @@ fn ranked<'a>(config: &'a Config, visitor: &Visitor) -> Result<Vec<Ranked<'a>>, 
     let ours = || nearest(regions, &Visitor { address: None, place: place_of(regions, &config.region) });
     let none = || {
         let address = visitor.address.map(|ip| ip.to_string()).unwrap_or_default();
-        anyhow!("no region's networks hold {address}: add one, give --lat-lon, or name a region to fall back on with --region")
+        anyhow!(
+            "no region's networks hold {address}: add one, give --lat-lon, or name a region to fall back on with --region"
+        )
     };
     Ok(nearest(regions, visitor).or_else(ours).ok_or_else(none)?)
 }
