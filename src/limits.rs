@@ -286,3 +286,10 @@ pub const REDIS_PING_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Pause between attempts to reach Redis again: soon enough that rooms are back in the store within 5 s.
 pub const REDIS_RETRY_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Between two tries to move the rooms of a draining node: the statistics others choose by are two seconds old at most, and a
+/// node that had no room for one may have it then.
+pub const DRAIN_MOVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// From the deadline of a drain, when rooms move, until those that could not are closed.
+pub const DRAIN_CLOSE_GRACE: Duration = Duration::from_secs(10);

@@ -3,6 +3,7 @@
 
 mod address;
 pub mod clock;
+pub mod drain;
 pub mod keys;
 pub mod redis;
 pub mod region;

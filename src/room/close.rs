@@ -16,6 +16,8 @@ pub enum CloseReason {
     Idle,
     Deleted,
     ServerShutdown,
+    /// Another node has the room now.
+    Moved,
     /// The room's task failed.
     Fault,
 }
@@ -26,6 +28,7 @@ impl CloseReason {
             CloseReason::Idle => Departure::RoomClosed,
             CloseReason::Deleted => Departure::RoomDeleted,
             CloseReason::ServerShutdown => Departure::ServerShutdown,
+            CloseReason::Moved => Departure::Moved,
             CloseReason::Fault => Departure::StateMismatch,
         }
     }

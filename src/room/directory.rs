@@ -167,6 +167,12 @@ impl Directory {
         self.registry.holders()
     }
 
+    /// Another node has the room: everybody gets a token of what they are now and is told to reconnect. Returns when the
+    /// name is free here; nothing if the room is unknown.
+    pub async fn hand_over(&self, name: &str) {
+        let _ = self.ask(name, |room| room.close(CloseReason::Moved)).await;
+    }
+
     /// Everybody gets Leave SERVER_SHUTDOWN.
     pub async fn close_all(&self) {
         let closing = self.registry.names().into_iter().map(|name| async move {

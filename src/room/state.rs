@@ -135,6 +135,10 @@ impl Room {
             return;
         }
         self.seat.vacate();
+        if why == CloseReason::Moved {
+            // What they come back with says what they are now, not what their first token said.
+            self.keys_of_people().into_iter().for_each(|key| self.refresh_token(key));
+        }
         // First everybody's own farewell, so that nobody hears of all the others leaving.
         self.people.values_mut().for_each(|p| p.part(why.departure()));
         for key in self.keys_of_people() {

@@ -1,14 +1,16 @@
 //! Puts the server together, in start order, and takes it down in the reverse.
 
-use super::drain::{self, Holders};
+use super::drain::{Instruction, Wait};
 use super::external_ip::{self, ExternalIpError};
 use super::listen::{self, ListenError};
+use super::local_rooms::LocalRooms;
 use super::media_plane::{self, MediaPlaneError};
 use super::state::{Lifecycle, Phase};
 use super::vitals::{Counts, Vitals};
 use super::{ice_tcp, node_load, unix_signal};
 use crate::api::health::{self, Pulse};
 use crate::api::{RoomService, Twirp, auth, body_limit, cors, panics, regions};
+use crate::cluster::drain::{Mode, Terms};
 use crate::config::{Config, Loaded};
 use crate::metrics::ShardCounters;
 use crate::proto::{NodeStats, id};
@@ -72,6 +74,9 @@ pub(super) struct Server {
     counters: Vec<Arc<ShardCounters>>,
     /// The node's latest statistics.
     stats: watch::Sender<NodeStats>,
+    mode: watch::Sender<Mode>,
+    /// What operators order from elsewhere.
+    orders: mpsc::Receiver<Instruction>,
     life: Lifecycle,
     app: Router,
     /// Closed when the last WebSocket has ended.
@@ -86,8 +91,10 @@ impl Server {
         let gate = Gate { directory: directory.clone(), config: config.clone(), is_full, alive };
         let app = app(gate, pulse.clone());
         let stats = watch::Sender::default();
+        let mode = watch::Sender::new(Mode::Serving);
+        let (_, orders) = mpsc::channel(1);
         let life = Lifecycle::new();
-        Server { config, directory, pulse, counters: Vec::new(), stats, life, app, sockets }
+        Server { config, directory, pulse, counters: Vec::new(), stats, mode, orders, life, app, sockets }
     }
 
     /// With statistics from these shards.
@@ -101,15 +108,16 @@ impl Server {
     }
 
     pub(super) async fn live(self, listeners: Vec<TcpListener>, mut stops: mpsc::Receiver<&'static str>) {
-        let Server { config, directory, pulse, counters, stats, life, app, mut sockets } = self;
+        let Server { config, directory, pulse, counters, stats, mode, mut orders, life, app, mut sockets } = self;
         let counts = Counts { occupancy: directory.occupancy(), shards: counters };
         let vitals = Vitals::new(counts, &config.node_stats, unix_ms());
         let vitals = tokio::spawn(vitals.run(pulse, stats, config.node_stats.stats_update_interval));
         let http = tokio::spawn(listen::serve(listeners, app, life.clone()));
         life.advance(Phase::Serving);
         tracing::info!(port = config.port, addresses = ?config.bind_addresses, "listening");
-        let holders = Holders { occupancy: directory.occupancy(), rooms: &|| directory.holders() };
-        drain::until_empty(holders, &mut stops, &life).await;
+        let rooms = LocalRooms { directory: directory.clone() };
+        let wait = Wait::new(&mode, directory.occupancy(), &rooms, terms(&config));
+        wait.until_end(&mut stops, &mut orders).await;
         life.advance(Phase::Stopping);
         directory.close_all().await;
         if let Err(error) = http.await {
@@ -122,6 +130,13 @@ impl Server {
         vitals.abort();
         life.advance(Phase::Stopped);
     }
+}
+
+/// How the node empties when a signal asks it to.
+fn terms(config: &Config) -> Terms {
+    let deadline = config.lkops.drain_deadline;
+    let deadline = (!deadline.is_zero()).then_some(deadline);
+    Terms { deadline, moves: config.lkops.drain_move, stays: false }
 }
 
 fn room_context(config: Arc<Config>, shards: Shards) -> RoomContext {

@@ -6,6 +6,7 @@ mod drain;
 mod external_ip;
 mod ice_tcp;
 mod listen;
+mod local_rooms;
 mod media_plane;
 mod node_load;
 mod state;

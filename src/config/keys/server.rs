@@ -26,6 +26,14 @@ pub(super) fn rows(t: &mut Table) {
          of two, counting joins that no statistics show yet).",
     )
     .example("balanced");
+    t.key(
+        "drain_deadline",
+        Kind::Duration,
+        "",
+        "How long a node told to stop by a signal waits for its people before it sends them elsewhere; 0s is for ever.",
+    )
+    .example("30m");
+    t.key("drain_move", Kind::Bool, "false", "A node told to stop by a signal moves its rooms to other nodes at once.");
     t.key("regions", Kind::List(&PUBLIC_REGION), "", "Regions clients are told of at /settings/regions.")
         .example("[{name: eu, url: 'wss://eu.example.com', lat: 50.1, lon: 8.7, networks: [192.0.2.0/24]}]");
 }

@@ -112,6 +112,10 @@ pub struct Lkops {
     pub shards: u32,
     /// `selector` or `balanced`.
     pub placement: String,
+    /// How long a signal's drain waits; 0 is for ever.
+    pub drain_deadline: Duration,
+    /// Whether a signal's drain moves rooms to other nodes at once.
+    pub drain_move: bool,
     /// Where clients may go instead, with the URLs they use.
     pub regions: Vec<PublicRegion>,
 }
