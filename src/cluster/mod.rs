@@ -2,13 +2,41 @@
 //! name only, and relays signalling without looking at it. Called by `signal`, `api`, `server` and `ops`.
 
 mod address;
-pub mod clock;
+mod bus;
+mod call;
+mod channel;
+mod claim;
+mod clock;
+mod delivery;
 pub mod drain;
+mod hosted;
 pub mod keys;
-pub mod redis;
+mod member;
+pub mod method;
+mod neighbours;
+mod node;
+mod owner;
+mod ownership;
+mod place;
+mod records;
+mod redis;
 pub mod region;
+mod relay;
 pub mod select;
-pub mod store;
+mod serve;
+mod store;
+mod stream;
+mod sweep;
+mod table;
 
+pub use call::{Patience, RpcError};
+pub use hosted::{Hosted, Record};
+pub use member::{Cluster, Doorway, Member, Running};
+pub use neighbours::is_fresh;
+pub use node::{Gauge, Identity};
+pub use place::{Place, PlaceError};
 pub use redis::{ConnectError, Redis, Status, StoreError};
+pub use relay::{Arrival, Relayed};
+pub use serve::Methods;
 pub use store::Store;
+pub use table::Registration;

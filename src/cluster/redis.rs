@@ -2,6 +2,7 @@
 //! While Redis is away commands fail at once, so that nobody waits for it who need not.
 
 use super::address::{self, AddressError, Source};
+use super::clock::Clock;
 use crate::config::Redis as Config;
 use crate::limits::{REDIS_ANSWER_TIMEOUT, REDIS_PING_INTERVAL, REDIS_RETRY_INTERVAL};
 use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
@@ -86,6 +87,7 @@ struct Shared {
     connection: Mutex<Option<Connection>>,
     broken: Notify,
     status: watch::Sender<Status>,
+    clock: Clock,
 }
 
 /// Ends the task with the last handle.
@@ -107,6 +109,7 @@ impl Redis {
             connection: Mutex::default(),
             broken: Notify::new(),
             status,
+            clock: Clock::default(),
         });
         let connection = shared.connect().await.map_err(|e| ConnectError::Redis(e.to_string()))?;
         let session = shared.take_up(connection, 0);
@@ -120,6 +123,16 @@ impl Redis {
 
     pub fn is_up(&self) -> bool {
         self.shared.status.borrow().is_up()
+    }
+
+    /// Several servers share the keys.
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.shared.source, Source::Cluster { .. })
+    }
+
+    /// The cluster's time.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 
     pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
@@ -186,7 +199,7 @@ impl Shared {
     async fn connect(&self) -> Result<Connection, RedisError> {
         let connecting = async {
             let mut connection = self.dial().await?;
-            redis::cmd("PING").query_async::<()>(&mut connection).await?;
+            ask_time(&mut connection, &self.clock).await?;
             Ok(connection)
         };
         let overdue = || RedisError::from((ErrorKind::Io, "no answer in time"));
@@ -275,13 +288,21 @@ async fn watch_over(shared: &Shared) -> String {
             () = sleep(REDIS_PING_INTERVAL) => (),
         }
         let Some(mut connection) = shared.lock().clone() else { return "not connected".to_owned() };
-        let ping = redis::cmd("PING");
-        match timeout(REDIS_ANSWER_TIMEOUT, ping.query_async::<()>(&mut connection)).await {
+        match timeout(REDIS_ANSWER_TIMEOUT, ask_time(&mut connection, &shared.clock)).await {
             Ok(Ok(())) => (),
             Ok(Err(error)) => return error.to_string(),
             Err(_) => return overdue().to_string(),
         }
     }
+}
+
+/// A ping that also sets the clock.
+async fn ask_time(connection: &mut Connection, clock: &Clock) -> Result<(), RedisError> {
+    let asked = Instant::now();
+    let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
+    let redis_ns = seconds.saturating_mul(1_000_000).saturating_add(micros).saturating_mul(1_000);
+    clock.learn(redis_ns, asked.elapsed());
+    Ok(())
 }
 
 /// Either kind of connection. Clones share it.

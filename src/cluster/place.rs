@@ -1,0 +1,126 @@
+//! Where a room is, or is to be (CLUSTER.md §6).
+
+use super::neighbours::{Watchers, is_fresh};
+use super::owner::Neighbours;
+use super::ownership::{self, Owner};
+use super::redis::{Redis, StoreError};
+use super::store::Store;
+use crate::limits::{NODE_FRESH_SECONDS, PLACE_ATTEMPTS};
+use crate::proto::{Node, NodeState};
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Here,
+    There(String),
+}
+
+/// Why a room has no place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    /// No node takes rooms.
+    #[error("could not find any available nodes")]
+    NoNode,
+    /// Redis is away, and another node could have the room.
+    #[error("cannot tell whether another node has the room: {0}")]
+    Unknown(StoreError),
+    /// Its owner changed each time it was asked for.
+    #[error("other nodes take the room at the same time")]
+    Contended,
+}
+
+/// What a node knows without asking, for when nobody answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// There was no other node when Redis was last asked.
+    pub is_alone: bool,
+    /// The map gave us this name when we last looked.
+    pub is_ours: bool,
+    /// How long others have not heard of us.
+    pub unheard: Option<Duration>,
+}
+
+impl Memory {
+    /// Whether it is certain that nobody else has, or takes, the room: there was nobody else, or it was ours and nobody
+    /// takes rooms from a node heard of so recently.
+    pub fn proves_ours(self) -> bool {
+        let fresh = Duration::from_secs(NODE_FRESH_SECONDS.unsigned_abs());
+        self.is_alone || (self.is_ours && self.unheard.is_some_and(|age| age < fresh))
+    }
+}
+
+pub struct Finder<'a> {
+    pub redis: &'a Redis,
+    pub store: &'a Store,
+    pub watchers: &'a Watchers,
+    pub node: &'a str,
+}
+
+impl Finder<'_> {
+    /// The node that has the room; where none has, one is chosen and the room given to it. `wanted` is taken unasked.
+    pub async fn place(&self, room: &str, wanted: Option<&str>) -> Result<Place, PlaceError> {
+        for _ in 0..PLACE_ATTEMPTS {
+            let holder = self.store.node_of(room).await.map_err(PlaceError::Unknown)?;
+            if let Some(node) = &holder
+                && (node == self.node || self.watchers.lives(node).await.map_err(PlaceError::Unknown)?)
+            {
+                return Ok(self.place_of(node.clone()));
+            }
+            let chosen = match wanted {
+                Some(node) => node.to_owned(),
+                None => self.choose().await?,
+            };
+            let claim = ownership::claim(self.redis, room, &chosen, holder.as_deref()).await;
+            if let Owner::Ours(_) = claim.map_err(PlaceError::Unknown)? {
+                return Ok(self.place_of(chosen));
+            }
+        }
+        Err(PlaceError::Contended)
+    }
+
+    async fn choose(&self) -> Result<String, PlaceError> {
+        let nodes = self.store.nodes().await.map_err(PlaceError::Unknown)?;
+        let now_s = self.redis.clock().unix_s();
+        choose(&nodes, self.node, now_s).ok_or(PlaceError::NoNode)
+    }
+
+    fn place_of(&self, node: String) -> Place {
+        if node == self.node { Place::Here } else { Place::There(node) }
+    }
+}
+
+/// The node that was asked, if it takes rooms, else any that does.
+fn choose(nodes: &[Node], own: &str, now_s: i64) -> Option<String> {
+    let takes = |n: &&Node| n.state() == NodeState::Serving && is_fresh(n, now_s);
+    let found = nodes.iter().filter(takes).max_by_key(|n| n.id == own);
+    found.map(|n| n.id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_ours_stays_ours_for_as_long_as_others_think_us_alive() {
+        let heard = |s| Some(Duration::from_secs(s));
+        let cases = [
+            (Memory { is_alone: true, ..Memory::default() }, true),
+            (Memory { is_ours: true, unheard: heard(4), ..Memory::default() }, true),
+            (Memory { is_ours: true, unheard: heard(5), ..Memory::default() }, false),
+            (Memory { is_ours: true, ..Memory::default() }, false),
+            (Memory { unheard: heard(0), ..Memory::default() }, false),
+        ];
+        for (memory, expected) in cases {
+            assert_eq!(memory.proves_ours(), expected, "{memory:?}");
+        }
+    }
+
+    #[test]
+    fn only_serving_nodes_are_chosen() {
+        let node = |id: &str, state: NodeState| Node { id: id.into(), state: state as i32, ..Node::default() };
+        let nodes = [node("a", NodeState::ShuttingDown), node("b", NodeState::Serving), node("c", NodeState::Serving)];
+        assert_eq!(choose(&nodes, "c", 0).as_deref(), Some("c"));
+        assert_ne!(choose(&nodes, "a", 0).as_deref(), Some("a"));
+        assert_eq!(choose(&nodes[..1], "a", 0), None);
+    }
+}
