@@ -2,12 +2,16 @@
 
 mod cli;
 mod config_args;
+mod cordon;
 mod docs;
+mod drain;
+mod drain_bar;
 mod exit;
 mod generate_keys;
 mod help_verbose;
 mod log;
 mod nodes;
+mod orders;
 mod ports;
 mod print;
 mod print_config;

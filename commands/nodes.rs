@@ -4,7 +4,7 @@ use crate::config_args::ConfigArgs;
 use crate::exit::Failure;
 use crate::print::{self, Format};
 use crate::table::{self, Column, lasting, rate};
-use lkops::cluster::{Store, clock};
+use lkops::cluster::Store;
 use lkops::config::Purpose;
 use lkops::ops::nodes::{self, PersonSummary, RoomSummary, Summary};
 use serde::Serialize;
@@ -93,6 +93,11 @@ pub async fn connect(config: &ConfigArgs) -> Result<Store, Failure> {
     Ok(Store::connect(&redis).await?)
 }
 
+/// The cluster's time.
+fn now_s(store: &Store) -> i64 {
+    store.redis().clock().unix_s()
+}
+
 impl View {
     fn show<T: Serialize>(&self, data: &T, text: impl FnOnce() -> String) -> Result<(), Failure> {
         match self.output {
@@ -103,7 +108,8 @@ impl View {
 }
 
 async fn list(view: &View) -> Result<(), Failure> {
-    let nodes = nodes::list(&connect(&view.config).await?, clock::unix_s()).await?;
+    let store = connect(&view.config).await?;
+    let nodes = nodes::list(&store, now_s(&store)).await?;
     view.show(&nodes, || table_of_nodes(&nodes))
 }
 
@@ -148,8 +154,8 @@ async fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let store = connect(&args.view.config).await?;
     let all = store.nodes().await?;
     let node = nodes::find(&all, &args.node)?;
-    let rooms = nodes::rooms(&store, Some(&node.id), clock::unix_s()).await?;
-    let summary = Summary::of(node, clock::unix_s());
+    let rooms = nodes::rooms(&store, Some(&node.id), now_s(&store)).await?;
+    let summary = Summary::of(node, now_s(&store));
     let data = serde_json::json!({"summary": summary, "node": node, "rooms": rooms});
     args.view.show(&data, || {
         let facts = facts(&summary).into_iter().map(|(name, value)| format!("{name:<10} {value}"));
@@ -184,7 +190,7 @@ async fn rooms(args: &RoomsArgs) -> Result<(), Failure> {
         Some(wanted) => Some(nodes::find(&store.nodes().await?, wanted)?.id.clone()),
         None => None,
     };
-    let rooms = nodes::rooms(&store, node.as_deref(), clock::unix_s()).await?;
+    let rooms = nodes::rooms(&store, node.as_deref(), now_s(&store)).await?;
     args.view.show(&rooms, || table_of_rooms(&rooms))
 }
 
@@ -200,7 +206,7 @@ fn table_of_rooms(rooms: &[RoomSummary]) -> String {
 
 async fn participants(args: &ParticipantsArgs) -> Result<(), Failure> {
     let store = connect(&args.view.config).await?;
-    let now_s = clock::unix_s();
+    let now_s = now_s(&store);
     let rooms = match (&args.room, &args.node) {
         (Some(room), _) => vec![room.clone()],
         (None, wanted) => {

@@ -6,9 +6,14 @@ mod placement;
 
 use placement::{Size, config, run};
 
-const SIZE: Size = Size { nodes: 300, joins_per_second: 10_000, seconds: 90 };
+const SIZE: Size = Size { nodes: 300, joins_per_second: 10_000, fronts: 300, seconds: 90 };
 
-const POLICIES: [(&str, &str, &str); 10] = [
+/// Clients behind a balancer that knows few of the nodes.
+const FEW_FRONTS: usize = 4;
+
+type Policy = (&'static str, &'static str, &'static str);
+
+const POLICIES: [Policy; 10] = [
     ("random", "lowest", "selector"),
     ("clients", "lowest", "selector"),
     ("rooms", "lowest", "selector"),
@@ -21,14 +26,23 @@ const POLICIES: [(&str, &str, &str); 10] = [
     ("cpuload", "lowest", "balanced"),
 ];
 
+const OF_FEW_FRONTS: [Policy; 3] =
+    [("clients", "lowest", "selector"), ("clients", "twochoice", "selector"), ("clients", "lowest", "balanced")];
+
 fn main() {
     let seed = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1);
-    println!("{} nodes, {} joins/s, {} s, seed {seed}", SIZE.nodes, SIZE.joins_per_second, SIZE.seconds);
-    println!("{:<32} {:>12} {:>12} {:>22}", "policy", "max/mean", "worst second", "rooms in 2 s, max/mean");
-    for (sort_by, algorithm, placement) in POLICIES {
-        let name =
-            if placement == "balanced" { format!("balanced by {sort_by}") } else { format!("{sort_by}, {algorithm}") };
-        let found = run(SIZE, &config(sort_by, algorithm, placement), seed);
-        println!("{name:<32} {:>12.2} {:>12.2} {:>22.1}", found.spread, found.spread_worst, found.herd_worst);
+    print(SIZE, &POLICIES, seed);
+    print(Size { fronts: FEW_FRONTS, ..SIZE }, &OF_FEW_FRONTS, seed);
+}
+
+fn print(size: Size, policies: &[Policy], seed: u64) {
+    let Size { nodes, joins_per_second, fronts, seconds } = size;
+    println!("{nodes} nodes, {fronts} fronts, {joins_per_second} joins/s, {seconds} s, seed {seed}");
+    println!("{:<24} {:>10} {:>14} {:>24}", "policy", "max/mean", "worst second", "rooms in 2 s, max/mean");
+    for (sort_by, algorithm, placement) in policies {
+        let balanced = format!("balanced by {sort_by}");
+        let name = if *placement == "balanced" { balanced } else { format!("{sort_by}, {algorithm}") };
+        let found = run(size, &config(sort_by, algorithm, placement), seed);
+        println!("{name:<24} {:>10.2} {:>14.2} {:>24.1}", found.spread, found.spread_worst, found.herd_worst);
     }
 }

@@ -267,9 +267,6 @@ pub const CLIENT_ANSWER_BYTES_MAX: usize = 16 << 20;
 pub const SENT_PACKETS_MIN: usize = 256;
 pub const SENT_PACKETS_MAX: usize = 8_192;
 
-/// Age of a node's statistics from which it gets no new rooms, in whole seconds (CLUSTER.md §5.3).
-pub const NODE_FRESH: Duration = Duration::from_secs(5);
-
 /// Nodes named in one refusal; a client or a log line has no use for a thousand.
 pub const REFUSALS_TOLD_MAX: usize = 8;
 
@@ -368,3 +365,12 @@ pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a room may be given to a node without having begun there.
 pub const PROMISE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How far back the estimate of a drain's end looks: people leave meetings in waves of minutes.
+pub const DRAIN_ETA_WINDOW: Duration = Duration::from_secs(300);
+
+/// Samples of that window, at one a second.
+pub const DRAIN_SAMPLES_MAX: usize = 300;
+
+/// Operators' orders a node has waiting; each is answered at once.
+pub const ORDERS_MAX: usize = 16;

@@ -2,10 +2,12 @@
 //! `lkops drain` give it the same orders. Called by `server`; knows neither rooms nor Redis.
 
 mod order;
+mod remote;
 #[cfg(test)]
 mod tests;
 
-pub use order::{Order, OrderError, Terms};
+pub use order::{Instruction, Order, OrderError, Terms};
+pub use remote::{Operator, OrderFailure, OrderRequest, OrderResponse, serve};
 
 use crate::limits::{DRAIN_CLOSE_GRACE, DRAIN_MOVE_INTERVAL};
 use crate::proto::NodeState;

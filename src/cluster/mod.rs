@@ -5,6 +5,7 @@ mod address;
 mod bus;
 mod call;
 mod channel;
+mod chooser;
 mod claim;
 mod clock;
 mod delivery;

@@ -1,7 +1,7 @@
 //! The nodes of a cluster as its store knows them (CLUSTER.md §4, §5).
 
 use crate::cluster::{Store, StoreError};
-use crate::limits::NODE_FRESH;
+use crate::limits::NODE_FRESH_SECONDS;
 use crate::proto::participant_info;
 use crate::proto::{Node, NodeState, NodeStats, ParticipantInfo, Room};
 use serde::Serialize;
@@ -163,7 +163,7 @@ impl Summary {
 }
 
 fn state(node: &Node, heard_s: Option<i64>) -> &'static str {
-    if heard_s.is_some_and(|age| age >= NODE_FRESH.as_secs() as i64) {
+    if heard_s.is_some_and(|age| age >= NODE_FRESH_SECONDS) {
         return "gone";
     }
     match node.state() {

@@ -1,6 +1,6 @@
 //! Puts the server together, in start order, and takes it down in the reverse.
 
-use super::drain::{Instruction, Wait};
+use super::drain::Wait;
 use super::external_ip::{self, ExternalIpError};
 use super::listen::{self, ListenError};
 use super::local_rooms::LocalRooms;
@@ -10,7 +10,7 @@ use super::vitals::{Counts, Vitals};
 use super::{ice_tcp, node_load, unix_signal};
 use crate::api::health::{self, Pulse};
 use crate::api::{RoomService, Twirp, auth, body_limit, cors, panics, regions};
-use crate::cluster::drain::{Mode, Terms};
+use crate::cluster::drain::{Instruction, Mode, Terms};
 use crate::config::{Config, Loaded};
 use crate::metrics::ShardCounters;
 use crate::proto::{NodeStats, id};

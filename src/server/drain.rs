@@ -1,11 +1,11 @@
 //! Carries out what `cluster::drain` decides: signals and orders of other nodes go in, rooms are moved or closed, and the
 //! node goes when its machine says so (WIRE.md §10). Until then rooms run on and take newcomers.
 
-use crate::cluster::drain::{Effect, Machine, Mode, Order, OrderError, Terms};
+use crate::cluster::drain::{Effect, Instruction, Machine, Mode, Order, Terms};
 use crate::room::Occupancy;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 /// How often a draining node says who still holds it.
@@ -23,12 +23,6 @@ pub trait Rooms: Sync {
 
     /// Rooms with people in them and how many.
     fn holders(&self) -> Vec<(String, usize)>;
-}
-
-/// An order from elsewhere, and who waits for what becomes of it.
-pub struct Instruction {
-    pub order: Order,
-    pub reply: oneshot::Sender<Result<Mode, OrderError>>,
 }
 
 /// A node's wait for its end.
@@ -161,7 +155,9 @@ fn summary(mut rooms: Vec<(String, usize)>) -> (usize, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::drain::OrderError;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::oneshot;
     use tokio::time::timeout;
 
     /// Rooms whose people go when they are moved or closed, if they go at all.

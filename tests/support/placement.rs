@@ -29,6 +29,8 @@ const CORES: u32 = 16;
 pub struct Size {
     pub nodes: usize,
     pub joins_per_second: usize,
+    /// Nodes that clients are sent to first; the others only host.
+    pub fronts: usize,
     pub seconds: usize,
 }
 
@@ -53,7 +55,7 @@ struct Cluster {
     people: Vec<i32>,
     rooms: Vec<i32>,
     load: Vec<f32>,
-    /// A front on every node.
+    /// Of each front.
     debits: Vec<Debits>,
     open: VecDeque<Room>,
     /// Participants that leave in a step, by node; and rooms that end with the last of them.
@@ -106,7 +108,7 @@ impl Cluster {
             people: vec![0; size.nodes],
             rooms: vec![0; size.nodes],
             load: vec![0.0; size.nodes],
-            debits: (0..size.nodes).map(|_| Debits::default()).collect(),
+            debits: (0..size.fronts).map(|_| Debits::default()).collect(),
             open: VecDeque::new(),
             leaving: VecDeque::new(),
             placed: vec![0; size.nodes],
@@ -135,15 +137,17 @@ impl Cluster {
         stats.updated_at = second(step);
         (stats.num_clients, stats.num_rooms) = (self.people[at], self.rooms[at]);
         (stats.cpu_load, stats.load_avg_last1min) = (cpu.min(1.0), self.load[at]);
-        self.debits[at].settle(second(step));
+        if let Some(debits) = self.debits.get_mut(at) {
+            debits.settle(second(step));
+        }
     }
 
     /// Somebody comes to a random front, to start a room or to join one.
     fn join(&mut self, step: usize) {
-        let front = self.rng.random_range(0..self.size.nodes);
+        let front = self.rng.random_range(0..self.size.fronts);
         let starts = self.open.is_empty() || self.rng.random_ratio(1, ROOM_SIZE);
         let node = if starts { self.start(front, step) } else { self.known() };
-        self.debits[front].joined(&self.published[node].id, second(step));
+        self.debits[front].joined(&self.published[node].id, 1, second(step));
         self.people[node] += 1;
         let stay = -STAY_S * (1.0 - self.rng.random::<f64>()).ln();
         let steps = (stay * STEPS_PER_SECOND as f64) as usize;

@@ -1,6 +1,8 @@
 //! What a node may be told to do.
 
+use super::Mode;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -13,6 +15,12 @@ pub enum Order {
     Uncordon,
     /// Go now, whoever is here.
     End,
+}
+
+/// An order from elsewhere, and who waits for what becomes of it.
+pub struct Instruction {
+    pub order: Order,
+    pub reply: oneshot::Sender<Result<Mode, OrderError>>,
 }
 
 /// How a node empties.

@@ -22,9 +22,10 @@ impl Debits {
         self.second(node, now_s).rooms += 1;
     }
 
-    /// Somebody was sent to `node`.
-    pub fn joined(&mut self, node: &str, now_s: i64) {
-        self.second(node, now_s).joins += 1;
+    /// So many people were sent to `node`.
+    pub fn joined(&mut self, node: &str, people: u32, now_s: i64) {
+        let second = self.second(node, now_s);
+        second.joins = second.joins.saturating_add(people);
     }
 
     fn second(&mut self, node: &str, now_s: i64) -> &mut Second {
@@ -82,7 +83,7 @@ mod tests {
     fn joins_count_until_statistics_show_them() {
         let mut debits = Debits::default();
         for at_s in [10, 10, 11] {
-            debits.joined("a", at_s);
+            debits.joined("a", 1, at_s);
         }
         debits.placed("a", 11);
         let cases = [
@@ -102,7 +103,7 @@ mod tests {
     fn they_are_bounded_and_forgotten() {
         let mut debits = Debits::default();
         for at_s in 0..1_000 {
-            debits.joined("a", at_s);
+            debits.joined("a", 1, at_s);
         }
         assert_eq!(debits.pending(&node(0), Measure::Clients), DEBIT_SECONDS_MAX as f64);
         debits.settle(2_000);

@@ -2,7 +2,7 @@
 
 use super::measure::sysload;
 use super::rules::{Filter, Rules};
-use crate::limits::{NODE_FRESH, REFUSALS_TOLD_MAX};
+use crate::limits::{NODE_FRESH_SECONDS, REFUSALS_TOLD_MAX};
 use crate::proto::{Node, NodeState};
 use std::collections::HashMap;
 use std::fmt;
@@ -94,7 +94,7 @@ fn unavailable(node: &Node, now_s: i64) -> Option<Refusal> {
         return Some(Refusal::State(node.state()));
     }
     let age_s = now_s - node.stats.as_ref()?.updated_at;
-    (age_s >= NODE_FRESH.as_secs() as i64).then_some(Refusal::Stale { age_s })
+    (age_s >= NODE_FRESH_SECONDS).then_some(Refusal::Stale { age_s })
 }
 
 fn narrowed(nodes: &[Node], before: Verdicts, refuse: impl Fn(&Node) -> Option<Refusal>) -> Verdicts {

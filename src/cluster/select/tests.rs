@@ -229,7 +229,7 @@ fn balanced_placement_counts_what_no_statistics_show() {
     let mut sent = Vec::new();
     for _ in 0..8 {
         let id = select(&rules, &nodes, &debits, NOW, &mut rng).unwrap().id.clone();
-        debits.joined(&id, NOW + 1);
+        debits.joined(&id, 1, NOW + 1);
         sent.push(id);
     }
     // Two to `a` make them even; from then on they take turns.
@@ -249,7 +249,7 @@ fn balanced_placement_weighs_a_join_by_what_the_cluster_pays_for_one() {
     let (mut debits, mut rng) = (Debits::default(), StdRng::seed_from_u64(3));
     for _ in 0..100 {
         let id = select(&rules, &nodes, &debits, NOW, &mut rng).unwrap().id.clone();
-        debits.joined(&id, NOW + 1);
+        debits.joined(&id, 1, NOW + 1);
     }
     let large = debits.pending(&nodes[1], Measure::CpuLoad);
     assert!((78.0..=82.0).contains(&large), "four times the cores take four times the people: {large}");
