@@ -129,6 +129,7 @@ fn table_of_nodes(nodes: &[Summary]) -> String {
         Right("OUT"),
         Right("AGE"),
         Right("HEARD"),
+        Left("VERSION"),
     ];
     let row = |n: &Summary| {
         vec![
@@ -145,6 +146,7 @@ fn table_of_nodes(nodes: &[Summary]) -> String {
             rate(n.bits_out_per_second),
             lasting(n.age_s),
             n.heard_s.map(|s| lasting(s.max(0))).unwrap_or_default(),
+            n.version.clone(),
         ]
     };
     table::format(&columns, &nodes.iter().map(row).collect::<Vec<_>>())
@@ -155,7 +157,8 @@ async fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let all = store.nodes().await?;
     let node = nodes::find(&all, &args.node)?;
     let rooms = nodes::rooms(&store, Some(&node.id), now_s(&store)).await?;
-    let summary = Summary::of(node, now_s(&store));
+    let listed = nodes::list(&store, now_s(&store)).await?;
+    let summary = listed.into_iter().find(|known| known.id == node.id).unwrap_or_default();
     let data = serde_json::json!({"summary": summary, "node": node, "rooms": rooms});
     args.view.show(&data, || {
         let facts = facts(&summary).into_iter().map(|(name, value)| format!("{name:<10} {value}"));
@@ -170,6 +173,7 @@ fn facts(n: &Summary) -> Vec<(&'static str, String)> {
     vec![
         ("node", n.id.clone()),
         ("state", n.state.to_owned()),
+        ("version", or_none(&n.version)),
         ("region", or_none(&n.region)),
         ("ip", or_none(&n.ip)),
         ("age", lasting(n.age_s)),

@@ -374,3 +374,9 @@ pub const DRAIN_SAMPLES_MAX: usize = 300;
 
 /// Operators' orders a node has waiting; each is answered at once.
 pub const ORDERS_MAX: usize = 16;
+
+/// Rooms a draining node hands over at a time: the others take their people in as fast as they come.
+pub const MOVES_PARALLEL_MAX: usize = 16;
+
+/// Versions of nodes long gone that a starting node forgets at once; the rest waits for the next.
+pub const VERSIONS_FORGOTTEN_MAX: usize = 1_024;

@@ -29,6 +29,7 @@ mod store;
 mod stream;
 mod sweep;
 mod table;
+mod version;
 
 pub use call::{Patience, RpcError};
 pub use hosted::{Hosted, Record};

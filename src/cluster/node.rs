@@ -5,7 +5,7 @@ use super::bus::Bus;
 use super::keys;
 use super::method::{KEEPALIVE, PING};
 use super::redis::{Redis, StoreError};
-use super::{channel, clock::Clock};
+use super::{channel, clock::Clock, version};
 use crate::limits::NODE_BEAT_INTERVAL_MIN;
 use crate::proto::psrpc::Wrapped;
 use crate::proto::rpc::KeepalivePing;
@@ -89,6 +89,9 @@ impl Beat {
     async fn write(&self, redis: &Redis, stats: NodeStats) -> Result<bool, StoreError> {
         let entry = self.entry(stats, redis.clock().unix_s()).encode_to_vec();
         let added: u64 = redis.query(&Cmd::hset(keys::NODES, &self.identity.id, entry)).await?;
+        if added > 0 {
+            version::announce(redis, &self.identity.id).await?;
+        }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(added > 0)
     }
@@ -106,6 +109,7 @@ impl Beat {
     }
 
     pub async fn withdraw(&self, redis: &Redis) -> Result<(), StoreError> {
-        redis.query(&Cmd::hdel(keys::NODES, &self.identity.id)).await
+        redis.query::<()>(&Cmd::hdel(keys::NODES, &self.identity.id)).await?;
+        version::withdraw(redis, &self.identity.id).await
     }
 }

@@ -13,6 +13,8 @@ pub struct Summary {
     pub id: String,
     /// `serving`, `draining`, `cordoned`, `starting`, or `gone` where nothing was heard of it for 5 s.
     pub state: &'static str,
+    /// `lkops 0.1.0`, or `livekit <=1.13.5`: stock nodes tell only the highest release of all.
+    pub version: String,
     pub region: String,
     pub ip: String,
     pub rooms: i32,
@@ -69,7 +71,12 @@ pub enum UnknownNode {
 
 /// All nodes, by region and id.
 pub async fn list(store: &Store, now_s: i64) -> Result<Vec<Summary>, StoreError> {
-    let mut nodes: Vec<Summary> = store.nodes().await?.iter().map(|node| Summary::of(node, now_s)).collect();
+    let (ours, stock) = (store.versions().await?, store.livekit_version().await?);
+    let named = |node: &Node| {
+        let version = ours.get(&node.id).cloned().or_else(|| Some(format!("livekit <={}", stock.as_ref()?)));
+        Summary { version: version.unwrap_or_default(), ..Summary::of(node, now_s) }
+    };
+    let mut nodes: Vec<Summary> = store.nodes().await?.iter().map(named).collect();
     nodes.sort_by(|a, b| (&a.region, &a.id).cmp(&(&b.region, &b.id)));
     Ok(nodes)
 }
@@ -138,6 +145,7 @@ impl Summary {
         Summary {
             id: node.id.clone(),
             state: state(node, heard_s),
+            version: String::new(),
             region: node.region.clone(),
             ip: node.ip.clone(),
             rooms: stats.num_rooms,

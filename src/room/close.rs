@@ -16,8 +16,8 @@ pub enum CloseReason {
     Idle,
     Deleted,
     ServerShutdown,
-    /// Another node has the room now.
-    Moved,
+    /// Another node has the room.
+    Elsewhere,
     /// The room's task failed.
     Fault,
 }
@@ -28,7 +28,7 @@ impl CloseReason {
             CloseReason::Idle => Departure::RoomClosed,
             CloseReason::Deleted => Departure::RoomDeleted,
             CloseReason::ServerShutdown => Departure::ServerShutdown,
-            CloseReason::Moved => Departure::Moved,
+            CloseReason::Elsewhere => Departure::Moved,
             CloseReason::Fault => Departure::StateMismatch,
         }
     }

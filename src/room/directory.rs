@@ -167,10 +167,9 @@ impl Directory {
         self.registry.holders()
     }
 
-    /// Another node has the room: everybody gets a token of what they are now and is told to reconnect. Returns when the
-    /// name is free here; nothing if the room is unknown.
-    pub async fn hand_over(&self, name: &str) {
-        let _ = self.ask(name, |room| room.close(CloseReason::Moved)).await;
+    /// Another node has the room: everybody gets a token of what they are now and is told to reconnect, and finds it there.
+    pub async fn give_up(&self, name: &str) {
+        let _ = self.ask(name, |room| room.close(CloseReason::Elsewhere)).await;
     }
 
     /// Everybody gets Leave SERVER_SHUTDOWN.

@@ -135,7 +135,7 @@ impl Room {
             return;
         }
         self.seat.vacate();
-        if why == CloseReason::Moved {
+        if why == CloseReason::Elsewhere {
             // What they come back with says what they are now, not what their first token said.
             self.keys_of_people().into_iter().for_each(|key| self.refresh_token(key));
         }

@@ -10,6 +10,7 @@ use super::vitals::{Counts, Vitals};
 use super::{ice_tcp, node_load, unix_signal};
 use crate::api::health::{self, Pulse};
 use crate::api::{RoomService, Twirp, auth, body_limit, cors, panics, regions};
+use crate::cluster::Cluster;
 use crate::cluster::drain::{Instruction, Mode, Terms};
 use crate::config::{Config, Loaded};
 use crate::metrics::ShardCounters;
@@ -115,7 +116,7 @@ impl Server {
         let http = tokio::spawn(listen::serve(listeners, app, life.clone()));
         life.advance(Phase::Serving);
         tracing::info!(port = config.port, addresses = ?config.bind_addresses, "listening");
-        let rooms = LocalRooms { directory: directory.clone() };
+        let rooms = LocalRooms { directory: directory.clone(), cluster: Cluster::single() };
         let wait = Wait::new(&mode, directory.occupancy(), &rooms, terms(&config));
         wait.until_end(&mut stops, &mut orders).await;
         life.advance(Phase::Stopping);

@@ -43,6 +43,8 @@ fn cluster() -> RedisServer {
     ] {
         hset(&mut redis, "nodes", id, &node(id, state, updated_at).encode_to_vec());
     }
+    redis::cmd("SET").arg("livekit_version").arg("1.13.5").exec(&mut redis).unwrap();
+    hset(&mut redis, "lkops_node_versions", "ND_b", b"lkops 0.1.0");
     for (name, node, num_participants) in [("lobby", "ND_a", 1), ("standup", "ND_a", 2), ("other", "ND_b", 0)] {
         let room = Room { name: name.into(), sid: format!("RM_{name}"), num_participants, ..Room::default() };
         let room = Room { creation_time: now - 60, ..room };
@@ -72,7 +74,10 @@ fn nodes_are_listed_with_what_they_tell() {
     let of_a = ["ND_a", "serving", "eu", "10.0.0.1", "2", "3", "4/8", "25%", "1.50", "10M", "100k"];
     assert_eq!(lines[1][..of_a.len()], of_a);
     assert_eq!((lines[2][..2].to_vec(), lines[3][..2].to_vec()), (vec!["ND_b", "draining"], vec!["ND_dead", "gone"]));
-    assert_eq!(lines.len(), 4);
+    assert_eq!(
+        (lines.len(), lines[1].last(), lines[2][lines[2].len() - 2..].join(" ")),
+        (4, Some(&"<=1.13.5"), "lkops 0.1.0".to_owned())
+    );
     let json = nodes(&server, &["-o", "json"]).json();
     assert_eq!((&json[0]["id"], &json[0]["people"], &json[2]["state"]), (&"ND_a".into(), &3.into(), &"gone".into()));
 }

@@ -281,7 +281,7 @@ async fn people_of_a_room_that_moves_come_back_as_who_they_are_now() {
     world.room.update_participant(update).unwrap();
     ann.heard();
     bob.heard();
-    world.room.close(CloseReason::Moved);
+    world.room.close(CloseReason::Elsewhere);
     let told = ann.heard();
     let [Message::RefreshToken(token), Message::Leave(leave)] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!((leave.reason(), leave.action()), (DisconnectReason::Migration, Action::Reconnect));
