@@ -25,6 +25,8 @@ mod store;
 mod stream;
 mod sweep;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use call::{Patience, RpcError};
 pub use hosted::{Hosted, Record};

@@ -4,17 +4,20 @@ use super::drain::{self, Holders};
 use super::external_ip::{self, ExternalIpError};
 use super::listen::{self, ListenError};
 use super::media_plane::{self, MediaPlaneError};
+use super::peers::{self, Peers};
 use super::state::{Lifecycle, Phase};
-use super::{ice_tcp, node_load, unix_signal, vitals};
+use super::{gauge, ice_tcp, node_load, unix_signal, vitals};
 use crate::api::health::{self, Pulse};
-use crate::api::{RoomService, Twirp, auth, body_limit, cors, panics};
+use crate::api::{Reach, RoomService, Twirp, auth, body_limit, cors, panics};
+use crate::cluster::{ConnectError, Gauge};
 use crate::config::{Config, Loaded};
+use crate::metrics::ShardCounters;
 use crate::proto::id;
 use crate::room::clock::unix_ms;
 use crate::room::ice_servers::ice_servers;
-use crate::room::{Directory, Node, RoomContext};
+use crate::room::{Directory, Ledger, Node, RoomContext};
 use crate::shard::Shards;
-use crate::signal::{self, Gate, NodeLoad};
+use crate::signal::{self, Gate};
 use axum::http::StatusCode;
 use axum::{Router, middleware};
 use std::io;
@@ -39,6 +42,8 @@ pub enum ServeError {
     Media(#[from] MediaPlaneError),
     #[error(transparent)]
     ExternalIp(#[from] ExternalIpError),
+    #[error(transparent)]
+    Cluster(#[from] ConnectError),
     #[error("cannot handle signals: {0}")]
     Signals(#[source] io::Error),
 }
@@ -53,8 +58,9 @@ pub async fn run(loaded: Loaded) -> Result<(), ServeError> {
     let external = external_ip::discover(&config.rtc).await?;
     let media = Arc::new(media_plane::start(&config, &external)?);
     let ice_tcp: Vec<_> = ice_listeners.into_iter().map(|l| tokio::spawn(ice_tcp::serve(l, media.clone()))).collect();
-    let is_full = node_load::over_limits(&config.limit, media.counters.clone());
-    Server::new(config, media.shards.clone(), is_full).live(listeners, stops).await;
+    let node = Node { id: id::node(), region: config.region.clone(), version: LIVEKIT_VERSION.to_owned() };
+    let peers = Peers::join(&config, &node, media_plane::node_ip(&config, &external)).await?;
+    Server::new(config, node, media.shards.clone(), media.counters.clone(), peers).live(listeners, stops).await;
     ice_tcp.iter().for_each(tokio::task::JoinHandle::abort);
     media.stop();
     Ok(())
@@ -62,8 +68,9 @@ pub async fn run(loaded: Loaded) -> Result<(), ServeError> {
 
 /// A server before it listens.
 pub(super) struct Server {
-    config: Arc<Config>,
-    directory: Arc<Directory>,
+    gate: Gate,
+    gauge: Gauge,
+    peers: Peers,
     pulse: Pulse,
     life: Lifecycle,
     app: Router,
@@ -72,13 +79,22 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(config: Arc<Config>, shards: Shards, is_full: NodeLoad) -> Server {
-        let directory = Directory::new(Arc::new(room_context(config.clone(), shards)));
-        let pulse = Pulse::new(unix_ms());
+    pub(super) fn new(
+        config: Arc<Config>,
+        node: Node,
+        shards: Shards,
+        counters: Vec<Arc<ShardCounters>>,
+        peers: Peers,
+    ) -> Server {
+        let is_full = node_load::over_limits(&config.limit, counters.clone());
+        let ledger = if peers.cluster.member().is_some() { Ledger::kept() } else { Ledger::default() };
+        let directory = Directory::new(Arc::new(room_context(config.clone(), node, shards, ledger)));
+        let gauge = gauge::of(directory.clone(), counters);
+        let (pulse, life) = (Pulse::new(unix_ms()), Lifecycle::new());
         let (alive, sockets) = mpsc::channel(1);
-        let gate = Gate { directory: directory.clone(), config: config.clone(), is_full, alive };
-        let app = app(gate, pulse.clone());
-        Server { config, directory, pulse, life: Lifecycle::new(), app, sockets }
+        let gate = Gate { directory, cluster: peers.cluster.clone(), config, is_full, alive };
+        let app = app(gate.clone(), pulse.clone(), life.clone());
+        Server { gate, gauge, peers, pulse, life, app, sockets }
     }
 
     #[cfg(test)]
@@ -87,9 +103,12 @@ impl Server {
     }
 
     pub(super) async fn live(self, listeners: Vec<TcpListener>, mut stops: mpsc::Receiver<&'static str>) {
-        let Server { config, directory, pulse, life, app, mut sockets } = self;
+        let Server { gate, gauge, peers, pulse, life, app, mut sockets } = self;
+        let (config, directory) = (gate.config.clone(), gate.directory.clone());
         let vitals = tokio::spawn(vitals::run(pulse, config.node_stats.stats_update_interval));
         let http = tokio::spawn(listen::serve(listeners, app, life.clone()));
+        let joined = peers.start(&gate, gauge, &life);
+        drop(gate);
         life.advance(Phase::Serving);
         tracing::info!(port = config.port, addresses = ?config.bind_addresses, "listening");
         let holders = Holders { occupancy: directory.occupancy(), rooms: &|| directory.holders() };
@@ -101,6 +120,7 @@ impl Server {
         }
         // For those whose join was under way.
         directory.close_all().await;
+        joined.leave().await;
         // The router, and with it the last spare handle, went with the HTTP server.
         let _ = timeout(CLOSE_TIMEOUT, sockets.recv()).await;
         vitals.abort();
@@ -108,19 +128,20 @@ impl Server {
     }
 }
 
-fn room_context(config: Arc<Config>, shards: Shards) -> RoomContext {
-    let node = Node { id: id::node(), region: config.region.clone(), version: LIVEKIT_VERSION.to_owned() };
+fn room_context(config: Arc<Config>, node: Node, shards: Shards, ledger: Ledger) -> RoomContext {
     let rtc = config.clone();
     let ice_servers = Arc::new(move |sid: &str| ice_servers(&rtc.rtc, sid, false, unix_ms() / 1000));
-    RoomContext { config, shards, node, ice_servers }
+    RoomContext { config, shards, node, ice_servers, ledger }
 }
 
 /// The main port. Layers apply from the last to the first (WIRE.md §1.2).
-fn app(gate: Gate, pulse: Pulse) -> Router {
+fn app(gate: Gate, pulse: Pulse, life: Lifecycle) -> Router {
     let config = gate.config.clone();
     let body_bytes_max = config.limit.max_api_request_body_size;
-    let rooms = RoomService::service(gate.directory.clone(), config.clone());
-    health::routes(pulse)
+    let (directory, cluster) = (gate.directory.clone(), gate.cluster.clone());
+    let asked = cluster.clone();
+    let rooms = RoomService::service(Reach { directory, cluster }, config.clone());
+    health::routes(pulse, Arc::new(move || peers::readiness(&asked, &life)))
         .merge(signal::routes(gate))
         .merge(Twirp::new(body_bytes_max).with(rooms).routes())
         .fallback(async || (StatusCode::NOT_FOUND, "404 page not found\n"))

@@ -4,10 +4,13 @@
 mod assemble;
 mod drain;
 mod external_ip;
+mod gauge;
 mod ice_tcp;
 mod listen;
+mod machine;
 mod media_plane;
 mod node_load;
+mod peers;
 mod state;
 mod unix_signal;
 mod vitals;
