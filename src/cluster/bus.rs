@@ -58,12 +58,7 @@ impl Bus {
         self.table.add(sinks)
     }
 
-    /// Returns when Redis knows of the registration and of all before it; may wait as long as Redis is away.
-    pub async fn confirmed(&self, registration: &Registration) {
-        self.table.confirmed(registration.version()).await;
-    }
-
-    /// The same for everything registered so far.
+    /// Returns when Redis knows of everything registered so far; may wait as long as Redis is away.
     pub async fn all_confirmed(&self) {
         self.table.confirmed(self.table.version()).await;
     }

@@ -20,7 +20,8 @@ use super::table::Registration;
 use super::{keys, ownership};
 use crate::config::Config;
 use crate::limits::{ARRIVALS_MAX, LEAVE_TIMEOUT, OWNER_VERIFY_INTERVAL, PROMISE_TIMEOUT, SETTLE_TIMEOUT};
-use crate::proto::{NodeState, StartSession};
+use crate::proto::psrpc::ErrorCode;
+use crate::proto::{NodeState, Room, StartSession};
 use prost::Message;
 use redis::Cmd;
 use std::collections::HashMap;
@@ -120,6 +121,45 @@ impl Cluster {
         }
     }
 
+    /// The node that has the room, if one that lives has it.
+    pub async fn find(&self, room: &str) -> Result<Option<Place>, PlaceError> {
+        match &self.0 {
+            Some(member) => member.finder().find(room).await,
+            None => Ok(Some(Place::Here)),
+        }
+    }
+
+    /// Whether the room was given to this node, by whichever.
+    pub async fn is_given_to_us(&self, room: &str) -> bool {
+        match &self.0 {
+            Some(member) => member.store.node_of(room).await.is_ok_and(|node| node.as_deref() == Some(member.id())),
+            None => true,
+        }
+    }
+
+    /// Whether any node has had the room and it was not closed since.
+    pub async fn knows_room(&self, room: &str) -> bool {
+        self.inheritance(room).await.is_some()
+    }
+
+    /// The room as the store has it.
+    pub async fn inheritance(&self, room: &str) -> Option<Room> {
+        self.0.as_ref()?.store.room(room).await.ok().flatten()
+    }
+
+    /// A session on another node; see [`relay::open`].
+    pub async fn relay<Out: Message + 'static, In: Message + Default + 'static>(
+        &self,
+        node: &str,
+        start: StartSession,
+        farewell: In,
+    ) -> Result<Relayed<Out, In>, RpcError> {
+        match &self.0 {
+            Some(member) => member.relay(node, start, farewell).await,
+            None => Err(RpcError::new(ErrorCode::Unavailable, "this node stands alone")),
+        }
+    }
+
     /// Returns when others can find what has changed in the room here, or soon after if they cannot be told now.
     pub async fn settle(&self, settled: impl Future<Output = ()>) {
         if let Some(member) = &self.0
@@ -193,8 +233,18 @@ impl Member {
         self.caller.call(method, topic, request, patience).await
     }
 
-    /// A session on another node; see [`relay::open`].
-    pub async fn relay<Out: Message + 'static, In: Message + Default + 'static>(
+    /// Everybody's answers until the time is over.
+    pub async fn call_all<Req: Message, Res: Message + Default>(
+        &self,
+        method: &Method<Req, Res>,
+        topic: &[&str],
+        request: &Req,
+        patience: Duration,
+    ) -> Vec<Res> {
+        self.caller.call_all(method, topic, request, patience).await
+    }
+
+    async fn relay<Out: Message + 'static, In: Message + Default + 'static>(
         &self,
         node: &str,
         start: StartSession,

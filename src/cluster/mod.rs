@@ -30,6 +30,8 @@ mod stream;
 mod sweep;
 mod table;
 mod version;
+#[cfg(test)]
+mod tests;
 
 pub use call::{Patience, RpcError};
 pub use hosted::{Hosted, Record};

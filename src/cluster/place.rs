@@ -62,11 +62,9 @@ impl Finder<'_> {
     /// The node that has the room; where none has, one is chosen and the room given to it. `wanted` is taken unasked.
     pub async fn place(&self, room: &str, wanted: Option<&str>) -> Result<Place, PlaceError> {
         for _ in 0..PLACE_ATTEMPTS {
-            let holder = self.store.node_of(room).await.map_err(PlaceError::Unknown)?;
-            if let Some(node) = &holder
-                && (node == self.node || self.watchers.lives(node).await.map_err(PlaceError::Unknown)?)
-            {
-                return Ok(self.place_of(node.clone()));
+            let (holder, place) = self.look(room).await?;
+            if let Some(place) = place {
+                return Ok(place);
             }
             let chosen = match wanted {
                 Some(node) => node.to_owned(),
@@ -78,6 +76,19 @@ impl Finder<'_> {
             }
         }
         Err(PlaceError::Contended)
+    }
+
+    /// The node that has the room, if one that lives has it.
+    pub async fn find(&self, room: &str) -> Result<Option<Place>, PlaceError> {
+        Ok(self.look(room).await?.1)
+    }
+
+    /// Whom the map names, and the place that is if they live.
+    async fn look(&self, room: &str) -> Result<(Option<String>, Option<Place>), PlaceError> {
+        let holder = self.store.node_of(room).await.map_err(PlaceError::Unknown)?;
+        let Some(node) = holder.clone() else { return Ok((None, None)) };
+        let lives = node == self.node || self.watchers.lives(&node).await.map_err(PlaceError::Unknown)?;
+        Ok((holder, lives.then(|| self.place_of(node))))
     }
 
     async fn choose(&self) -> Result<String, PlaceError> {

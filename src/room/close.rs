@@ -16,10 +16,10 @@ pub enum CloseReason {
     Idle,
     Deleted,
     ServerShutdown,
-    /// Another node has the room.
-    Elsewhere,
     /// The room's task failed.
     Fault,
+    /// Another node has the room.
+    Elsewhere,
 }
 
 impl CloseReason {

@@ -5,21 +5,23 @@ use super::external_ip::{self, ExternalIpError};
 use super::listen::{self, ListenError};
 use super::local_rooms::LocalRooms;
 use super::media_plane::{self, MediaPlaneError};
+use super::peers::{self, Peers};
 use super::state::{Lifecycle, Phase};
 use super::vitals::{Counts, Vitals};
 use super::{ice_tcp, node_load, unix_signal};
 use crate::api::health::{self, Pulse};
-use crate::api::{RoomService, Twirp, auth, body_limit, cors, panics, regions};
-use crate::cluster::Cluster;
-use crate::cluster::drain::{Instruction, Mode, Terms};
+use crate::api::{Reach, RoomService, Twirp, auth, body_limit, cors, panics, regions};
+use crate::cluster::drain::{Mode, Terms};
+use crate::cluster::{ConnectError, Gauge};
 use crate::config::{Config, Loaded};
+use crate::limits::ORDERS_MAX;
 use crate::metrics::ShardCounters;
 use crate::proto::{NodeStats, id};
 use crate::room::clock::unix_ms;
 use crate::room::ice_servers::ice_servers;
-use crate::room::{Directory, Node, RoomContext};
+use crate::room::{Directory, Ledger, Node, RoomContext};
 use crate::shard::Shards;
-use crate::signal::{self, Gate, NodeLoad};
+use crate::signal::{self, Gate};
 use axum::http::StatusCode;
 use axum::{Router, middleware};
 use std::io;
@@ -44,6 +46,8 @@ pub enum ServeError {
     Media(#[from] MediaPlaneError),
     #[error(transparent)]
     ExternalIp(#[from] ExternalIpError),
+    #[error(transparent)]
+    Cluster(#[from] ConnectError),
     #[error("cannot handle signals: {0}")]
     Signals(#[source] io::Error),
 }
@@ -58,9 +62,9 @@ pub async fn run(loaded: Loaded) -> Result<(), ServeError> {
     let external = external_ip::discover(&config.rtc).await?;
     let media = Arc::new(media_plane::start(&config, &external)?);
     let ice_tcp: Vec<_> = ice_listeners.into_iter().map(|l| tokio::spawn(ice_tcp::serve(l, media.clone()))).collect();
-    let is_full = node_load::over_limits(&config.limit, media.counters.clone());
-    let server = Server::new(config, media.shards.clone(), is_full).counted(media.counters.clone());
-    server.live(listeners, stops).await;
+    let node = Node { id: id::node(), region: config.region.clone(), version: LIVEKIT_VERSION.to_owned() };
+    let peers = Peers::join(&config, &node, media_plane::node_ip(&config, &external)).await?;
+    Server::new(config, node, media.shards.clone(), media.counters.clone(), peers).live(listeners, stops).await;
     ice_tcp.iter().for_each(tokio::task::JoinHandle::abort);
     media.stop();
     Ok(())
@@ -68,16 +72,13 @@ pub async fn run(loaded: Loaded) -> Result<(), ServeError> {
 
 /// A server before it listens.
 pub(super) struct Server {
-    config: Arc<Config>,
-    directory: Arc<Directory>,
-    pulse: Pulse,
-    /// What the shards count.
-    counters: Vec<Arc<ShardCounters>>,
+    gate: Gate,
+    vitals: Vitals,
     /// The node's latest statistics.
     stats: watch::Sender<NodeStats>,
+    peers: Peers,
+    pulse: Pulse,
     mode: watch::Sender<Mode>,
-    /// What operators order from elsewhere.
-    orders: mpsc::Receiver<Instruction>,
     life: Lifecycle,
     app: Router,
     /// Closed when the last WebSocket has ended.
@@ -85,22 +86,25 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(config: Arc<Config>, shards: Shards, is_full: NodeLoad) -> Server {
-        let directory = Directory::new(Arc::new(room_context(config.clone(), shards)));
-        let pulse = Pulse::new(unix_ms());
+    pub(super) fn new(
+        config: Arc<Config>,
+        node: Node,
+        shards: Shards,
+        counters: Vec<Arc<ShardCounters>>,
+        peers: Peers,
+    ) -> Server {
+        let is_full = node_load::over_limits(&config.limit, counters.clone());
+        let ledger = if peers.cluster.member().is_some() { Ledger::kept() } else { Ledger::default() };
+        let directory = Directory::new(Arc::new(room_context(config.clone(), node, shards, ledger)));
+        let counts = Counts { occupancy: directory.occupancy(), shards: counters };
+        let mut vitals = Vitals::new(counts, &config.node_stats, unix_ms());
+        let stats = watch::Sender::new(vitals.measure(unix_ms()));
+        let (pulse, life) = (Pulse::new(unix_ms()), Lifecycle::new());
         let (alive, sockets) = mpsc::channel(1);
-        let gate = Gate { directory: directory.clone(), config: config.clone(), is_full, alive };
-        let app = app(gate, pulse.clone());
-        let stats = watch::Sender::default();
         let mode = watch::Sender::new(Mode::Serving);
-        let (_, orders) = mpsc::channel(1);
-        let life = Lifecycle::new();
-        Server { config, directory, pulse, counters: Vec::new(), stats, mode, orders, life, app, sockets }
-    }
-
-    /// With statistics from these shards.
-    pub(super) fn counted(self, counters: Vec<Arc<ShardCounters>>) -> Server {
-        Server { counters, ..self }
+        let gate = Gate { directory, cluster: peers.cluster.clone(), config, is_full, alive };
+        let app = app(gate.clone(), pulse.clone(), life.clone(), mode.subscribe());
+        Server { gate, vitals, stats, peers, pulse, mode, life, app, sockets }
     }
 
     #[cfg(test)]
@@ -109,14 +113,18 @@ impl Server {
     }
 
     pub(super) async fn live(self, listeners: Vec<TcpListener>, mut stops: mpsc::Receiver<&'static str>) {
-        let Server { config, directory, pulse, counters, stats, mode, mut orders, life, app, mut sockets } = self;
-        let counts = Counts { occupancy: directory.occupancy(), shards: counters };
-        let vitals = Vitals::new(counts, &config.node_stats, unix_ms());
+        let Server { gate, vitals, stats, peers, pulse, mode, life, app, mut sockets } = self;
+        let (config, directory) = (gate.config.clone(), gate.directory.clone());
+        let latest = stats.subscribe();
+        let gauge: Gauge = Arc::new(move || latest.borrow().clone());
         let vitals = tokio::spawn(vitals.run(pulse, stats, config.node_stats.stats_update_interval));
         let http = tokio::spawn(listen::serve(listeners, app, life.clone()));
+        let (desk, mut orders) = mpsc::channel(ORDERS_MAX);
+        let joined = peers.start(&gate, gauge, &life, &mode, desk);
+        let rooms = LocalRooms { directory: directory.clone(), cluster: gate.cluster.clone() };
+        drop(gate);
         life.advance(Phase::Serving);
         tracing::info!(port = config.port, addresses = ?config.bind_addresses, "listening");
-        let rooms = LocalRooms { directory: directory.clone(), cluster: Cluster::single() };
         let wait = Wait::new(&mode, directory.occupancy(), &rooms, terms(&config));
         wait.until_end(&mut stops, &mut orders).await;
         life.advance(Phase::Stopping);
@@ -126,6 +134,7 @@ impl Server {
         }
         // For those whose join was under way.
         directory.close_all().await;
+        joined.leave().await;
         // The router, and with it the last spare handle, went with the HTTP server.
         let _ = timeout(CLOSE_TIMEOUT, sockets.recv()).await;
         vitals.abort();
@@ -140,19 +149,20 @@ fn terms(config: &Config) -> Terms {
     Terms { deadline, moves: config.lkops.drain_move, stays: false }
 }
 
-fn room_context(config: Arc<Config>, shards: Shards) -> RoomContext {
-    let node = Node { id: id::node(), region: config.region.clone(), version: LIVEKIT_VERSION.to_owned() };
+fn room_context(config: Arc<Config>, node: Node, shards: Shards, ledger: Ledger) -> RoomContext {
     let rtc = config.clone();
     let ice_servers = Arc::new(move |sid: &str| ice_servers(&rtc.rtc, sid, false, unix_ms() / 1000));
-    RoomContext { config, shards, node, ice_servers }
+    RoomContext { config, shards, node, ice_servers, ledger }
 }
 
 /// The main port. Layers apply from the last to the first (WIRE.md §1.2).
-fn app(gate: Gate, pulse: Pulse) -> Router {
+fn app(gate: Gate, pulse: Pulse, life: Lifecycle, mode: watch::Receiver<Mode>) -> Router {
     let config = gate.config.clone();
     let body_bytes_max = config.limit.max_api_request_body_size;
-    let rooms = RoomService::service(gate.directory.clone(), config.clone());
-    health::routes(pulse)
+    let (directory, cluster) = (gate.directory.clone(), gate.cluster.clone());
+    let asked = cluster.clone();
+    let rooms = RoomService::service(Reach { directory, cluster }, config.clone());
+    health::routes(pulse, Arc::new(move || peers::readiness(&asked, &life, *mode.borrow())))
         .merge(regions::routes(config.clone()))
         .merge(signal::routes(gate))
         .merge(Twirp::new(body_bytes_max).with(rooms).routes())

@@ -9,6 +9,7 @@ mod listen;
 mod local_rooms;
 mod media_plane;
 mod node_load;
+mod peers;
 mod state;
 mod unix_signal;
 mod vitals;

@@ -21,7 +21,6 @@ impl Lifecycle {
         Lifecycle(watch::Sender::new(Phase::Starting))
     }
 
-    #[cfg(test)]
     pub fn phase(&self) -> Phase {
         *self.0.borrow()
     }
