@@ -1,10 +1,6 @@
 //! What a user of the binary sees: output, errors and exit codes, one file per command under `cli/`.
 
-#[path = "support/redis_server.rs"]
-mod redis_server;
-
 mod cli {
-    use super::redis_server;
     mod config;
     mod docs;
     mod help;
@@ -12,6 +8,9 @@ mod cli {
     mod lkops;
     mod nodes;
     mod ports;
+    #[path = "../cluster/redis_server.rs"]
+    #[allow(dead_code, reason = "other tests do more to it")]
+    mod redis_server;
     mod region;
     mod token;
 }

@@ -2,6 +2,10 @@
 //! becomes of Redis or of a node. Needs redis-server in the path.
 
 mod cluster {
+    mod drain;
+    #[path = "../cli/lkops.rs"]
+    #[allow(dead_code, reason = "other tests run the binary in other ways")]
+    mod lkops;
     mod meeting;
     mod redis_server;
     #[path = "../e2e/server.rs"]

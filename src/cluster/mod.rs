@@ -29,9 +29,9 @@ mod store;
 mod stream;
 mod sweep;
 mod table;
-mod version;
 #[cfg(test)]
 mod tests;
+mod version;
 
 pub use call::{Patience, RpcError};
 pub use hosted::{Hosted, Record};

@@ -2,6 +2,7 @@ use super::lkops::{Run, lkops};
 use super::redis_server::RedisServer;
 use lkops::proto::{Node, NodeState, NodeStats, NodeStatsRate, ParticipantInfo, Room};
 use prost::Message;
+use redis::Cmd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[allow(clippy::disallowed_methods, reason = "the binary reads the wall clock too")]
@@ -9,8 +10,8 @@ fn now_s() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
 }
 
-fn hset(redis: &mut redis::Connection, key: &str, field: &str, value: &[u8]) {
-    redis::cmd("HSET").arg(key).arg(field).arg(value).exec(redis).unwrap();
+async fn hset(redis: &RedisServer, key: &str, field: &str, value: &[u8]) {
+    redis.ask::<()>(&Cmd::hset(key, field, value)).await;
 }
 
 fn node(id: &str, state: NodeState, updated_at: i64) -> Node {
@@ -32,42 +33,41 @@ fn node(id: &str, state: NodeState, updated_at: i64) -> Node {
 }
 
 /// Three nodes, one of them dead, and two rooms.
-fn cluster() -> RedisServer {
-    let server = RedisServer::start();
-    let mut redis = server.connect();
+async fn cluster() -> RedisServer {
+    let redis = RedisServer::start().await;
     let (now, alive) = (now_s(), now_s() + 60);
     for (id, state, updated_at) in [
         ("ND_a", NodeState::Serving, alive),
         ("ND_b", NodeState::ShuttingDown, alive),
         ("ND_dead", NodeState::Serving, now - 600),
     ] {
-        hset(&mut redis, "nodes", id, &node(id, state, updated_at).encode_to_vec());
+        hset(&redis, "nodes", id, &node(id, state, updated_at).encode_to_vec()).await;
     }
-    redis::cmd("SET").arg("livekit_version").arg("1.13.5").exec(&mut redis).unwrap();
-    hset(&mut redis, "lkops_node_versions", "ND_b", b"lkops 0.1.0");
+    redis.ask::<()>(&Cmd::set("livekit_version", "1.13.5")).await;
+    hset(&redis, "lkops_node_versions", "ND_b", b"lkops 0.1.0").await;
     for (name, node, num_participants) in [("lobby", "ND_a", 1), ("standup", "ND_a", 2), ("other", "ND_b", 0)] {
         let room = Room { name: name.into(), sid: format!("RM_{name}"), num_participants, ..Room::default() };
         let room = Room { creation_time: now - 60, ..room };
-        hset(&mut redis, "rooms", name, &room.encode_to_vec());
-        hset(&mut redis, "room_node_map", name, node.as_bytes());
+        hset(&redis, "rooms", name, &room.encode_to_vec()).await;
+        hset(&redis, "room_node_map", name, node.as_bytes()).await;
     }
     for (identity, joined_at) in [("bob", now - 10), ("ann\u{7}", now - 20)] {
         let person = ParticipantInfo { identity: identity.into(), joined_at, state: 2, ..ParticipantInfo::default() };
-        hset(&mut redis, "room_participants:standup", identity, &person.encode_to_vec());
+        hset(&redis, "room_participants:standup", identity, &person.encode_to_vec()).await;
     }
     // One broken entry must not hide the others.
-    hset(&mut redis, "nodes", "ND_broken", &[0xff]);
-    server
+    hset(&redis, "nodes", "ND_broken", &[0xff]).await;
+    redis
 }
 
 fn nodes(server: &RedisServer, args: &[&str]) -> Run {
-    let address = server.address();
+    let address = format!("127.0.0.1:{}", server.port);
     lkops(&[&["nodes"], args, &["--redis-host", &address]].concat())
 }
 
-#[test]
-fn nodes_are_listed_with_what_they_tell() {
-    let server = cluster();
+#[tokio::test]
+async fn nodes_are_listed_with_what_they_tell() {
+    let server = cluster().await;
     let text = nodes(&server, &[]).ok();
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0][..4], ["NODE", "STATE", "REGION", "IP"]);
@@ -82,9 +82,9 @@ fn nodes_are_listed_with_what_they_tell() {
     assert_eq!((&json[0]["id"], &json[0]["people"], &json[2]["state"]), (&"ND_a".into(), &3.into(), &"gone".into()));
 }
 
-#[test]
-fn rooms_and_people_are_read_from_the_store() {
-    let server = cluster();
+#[tokio::test]
+async fn rooms_and_people_are_read_from_the_store() {
+    let server = cluster().await;
     let rooms = nodes(&server, &["rooms", "ND_a", "-o", "json"]).json();
     let names: Vec<&str> = rooms.as_array().unwrap().iter().map(|r| r["room"].as_str().unwrap()).collect();
     assert_eq!(names, ["standup", "lobby"]);
@@ -99,9 +99,9 @@ fn rooms_and_people_are_read_from_the_store() {
     assert!(nodes(&server, &["inspect", "ND_a"]).ok().contains("bit rate   10Mbit/s in, 100kbit/s out"));
 }
 
-#[test]
-fn mistakes_are_told() {
-    let server = cluster();
+#[tokio::test]
+async fn mistakes_are_told() {
+    let server = cluster().await;
     assert_eq!(
         nodes(&server, &["inspect", "ND_x"]).failed(1),
         ["error: no node `ND_x` is registered; `lkops nodes` lists them"]

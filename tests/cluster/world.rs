@@ -6,18 +6,24 @@ use lkops::client::Ended;
 use lkops::client::{Options, Participant};
 use lkops::proto::CreateRoomRequest;
 use redis::Cmd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::{interval, timeout};
+
+/// More than any test has nodes.
+const REGIONS: usize = 12;
 
 pub struct World {
     pub redis: RedisServer,
     pub nodes: Vec<Server>,
+    /// Nodes ever started.
+    begun: AtomicUsize,
 }
 
 impl World {
     pub async fn of(nodes: usize) -> World {
         let redis = RedisServer::start().await;
-        let mut world = World { redis, nodes: Vec::new() };
+        let mut world = World { redis, nodes: Vec::new(), begun: AtomicUsize::new(0) };
         for _ in 0..nodes {
             let node = world.node().await;
             world.nodes.push(node);
@@ -31,9 +37,25 @@ impl World {
         self.node_with("").await
     }
 
+    /// In a region of its own, so that new rooms begin where they are asked for as long as that node takes rooms.
     pub async fn node_with(&self, more: &str) -> Server {
-        let redis = format!("redis:\n  address: 127.0.0.1:{}\n{more}\n", self.redis.port);
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed);
+        let region = |n| format!("    - {{name: r{n}, lat: 0, lon: {}}}\n", 10 * n);
+        let regions: String = (0..REGIONS).map(region).collect();
+        let own = begun % REGIONS;
+        let redis = format!(
+            "redis:\n  address: 127.0.0.1:{}\nregion: r{own}\nnode_selector:\n  kind: regionaware\n  sysload_limit: 1000\n  \
+             regions:\n{regions}{more}\n",
+            self.redis.port
+        );
         Server::with(Setup { more: Box::leak(redis.into_boxed_str()), ..Setup::default() }).await
+    }
+
+    /// What others know that node by.
+    pub fn id(&self, node: usize) -> String {
+        let lines = self.nodes[node].lines();
+        let joined = lines.iter().find(|line| line["fields"]["message"] == "joined the cluster");
+        joined.expect("it is in the cluster")["fields"]["node"].as_str().expect("an id").to_owned()
     }
 
     pub async fn listed(&self) -> usize {

@@ -1,60 +1,43 @@
 //! Draining by command: real nodes on a real Redis, the real command, people with media.
 
-#[path = "cli/lkops.rs"]
-#[allow(dead_code)]
-mod lkops;
-#[path = "support/redis_server.rs"]
-#[allow(dead_code)]
-mod redis_server;
-#[path = "e2e/server.rs"]
-#[allow(dead_code)]
-mod server;
-
-use ::lkops::client::{Ended, Options, Participant, View};
-use ::lkops::proto::leave_request::Action;
-use ::lkops::proto::{CreateRoomRequest, DisconnectReason, ParticipantInfo, UpdateParticipantRequest};
-use lkops::{Run, lkops};
-use redis_server::RedisServer;
+use super::lkops::{Run, lkops};
+use super::server::{PATIENCE, Server, engine, publish, receives, until_stats};
+use super::world::{World, ended};
+use lkops::client::{Ended, Options, Participant, View};
+use lkops::proto::leave_request::Action;
+use lkops::proto::{CreateRoomRequest, DisconnectReason, ParticipantInfo, UpdateParticipantRequest};
 use serde_json::Value;
-use server::{PATIENCE, Server, Setup, engine, publish, receives, until_stats};
 use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, interval, timeout};
 
+/// A cluster with its operator.
 struct Cluster {
-    redis: RedisServer,
-    nodes: Vec<Server>,
+    world: World,
     ids: Vec<String>,
 }
 
 impl Cluster {
-    /// So many nodes, each known to the others.
     async fn of(count: usize) -> Cluster {
-        let redis = RedisServer::start();
-        let mut cluster = Cluster { redis, nodes: Vec::new(), ids: Vec::new() };
-        for _ in 0..count {
-            cluster.add().await;
+        let world = World::of(count).await;
+        let ids = (0..count).map(|node| world.id(node)).collect();
+        let cluster = Cluster { world, ids };
+        for node in 0..count {
+            cluster.in_state(node, "serving").await;
         }
         cluster
     }
 
     async fn add(&mut self) {
-        let more = format!("redis:\n  address: {}\n", self.redis.address());
-        // A test has few nodes, and each lives as long as it does.
-        self.nodes.push(Server::with(Setup { more: more.leak(), ..Setup::default() }).await);
-        let ids = self.ids.clone();
-        let nodes = self.listed("a new node serves", move |nodes| {
-            nodes.iter().filter(|n| n["state"] == "serving").any(|n| !ids.iter().any(|id| n["id"] == id.as_str()))
-        });
-        let nodes = nodes.await;
-        let is_new = |n: &&Value| !self.ids.iter().any(|id| n["id"] == id.as_str());
-        let id = nodes.iter().find(is_new).unwrap()["id"].as_str().unwrap().to_owned();
-        self.ids.push(id);
+        let node = self.world.node().await;
+        self.world.nodes.push(node);
+        self.ids.push(self.world.id(self.world.nodes.len() - 1));
+        self.in_state(self.ids.len() - 1, "serving").await;
     }
 
     /// Runs a command on this cluster beside the test.
     fn spawn(&self, args: &[&str]) -> JoinHandle<Run> {
-        let address = self.redis.address();
+        let address = format!("127.0.0.1:{}", self.world.redis.port);
         let args: Vec<String> = args.iter().chain(&["--redis-host", &address]).map(|a| (*a).to_owned()).collect();
         spawn_blocking(move || lkops(&args.iter().map(String::as_str).collect::<Vec<_>>()))
     }
@@ -64,7 +47,7 @@ impl Cluster {
     }
 
     /// Asks `lkops nodes` until it satisfies.
-    async fn listed(&self, what: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    async fn listed(&self, what: &str, holds: impl Fn(&[Value]) -> bool) {
         let mut looks = interval(Duration::from_millis(50));
         let mut nodes = Vec::new();
         let looking = async {
@@ -78,7 +61,6 @@ impl Cluster {
         };
         let done = timeout(2 * PATIENCE, looking).await;
         assert!(done.is_ok(), "not in time: {what}\n{nodes:#?}");
-        nodes
     }
 
     async fn in_state(&self, at: usize, state: &str) {
@@ -101,7 +83,7 @@ impl Cluster {
             metadata: "agenda".into(),
             ..CreateRoomRequest::default()
         };
-        self.nodes[at].api().create_room(&request).await.unwrap();
+        self.world.nodes[at].api().create_room(&request).await.unwrap();
     }
 }
 
@@ -109,17 +91,17 @@ impl Cluster {
 async fn a_drained_node_waits_for_its_people_and_ends() {
     let mut cluster = Cluster::of(2).await;
     cluster.create("r", 0).await;
-    let ann = cluster.nodes[0].join("r", "ann").await;
+    let ann = cluster.world.nodes[0].join("r", "ann").await;
     let draining = cluster.spawn(&["drain", &cluster.ids[0], "--yes", "--wait"]);
     cluster.in_state(0, "draining").await;
-    let bob = cluster.nodes[1].join("r", "bob").await;
+    let bob = cluster.world.nodes[1].join("r", "bob").await;
     let sees_ann = |view: &View| view.others.contains_key("ann");
     bob.until("ann is there", PATIENCE, sees_ann).await.unwrap();
-    cluster.nodes[0].join("new", "cid").await.leave().await.unwrap();
+    cluster.world.nodes[0].join("new", "cid").await.leave().await.unwrap();
     assert_eq!(cluster.host_of("new").await.as_ref(), Some(&cluster.ids[1]), "new rooms go elsewhere");
     ann.leave().await.unwrap();
     bob.leave().await.unwrap();
-    assert_eq!(cluster.nodes[0].exit().await.code(), Some(0));
+    assert_eq!(cluster.world.nodes[0].exit().await.code(), Some(0));
     let run = draining.await.unwrap();
     assert!(run.err.contains("people in 1 rooms left: r ("), "{run:?}");
     assert_eq!(run.ok(), format!("{} ended\n", cluster.ids[0]));
@@ -129,7 +111,7 @@ async fn a_drained_node_waits_for_its_people_and_ends() {
 async fn a_drain_is_undone_and_a_cordon_too() {
     let mut cluster = Cluster::of(2).await;
     cluster.create("r", 0).await;
-    let ann = cluster.nodes[0].join("r", "ann").await;
+    let ann = cluster.world.nodes[0].join("r", "ann").await;
     let id = cluster.ids[0].clone();
     assert_eq!(cluster.run(&["drain", &id, "--yes"]).await.ok(), format!("{id} draining\n"));
     cluster.in_state(0, "draining").await;
@@ -139,11 +121,11 @@ async fn a_drain_is_undone_and_a_cordon_too() {
     assert!(cluster.run(&["drain", &id, "--cancel"]).await.failed(1)[0].contains("nothing to cancel"));
     assert_eq!(cluster.run(&["cordon", &id]).await.ok(), format!("{id} cordoned\n"));
     cluster.in_state(0, "cordoned").await;
-    cluster.nodes[0].join("new", "bob").await;
+    cluster.world.nodes[0].join("new", "bob").await;
     assert_eq!(cluster.host_of("new").await.as_ref(), Some(&cluster.ids[1]));
     assert_eq!(cluster.run(&["uncordon", &id]).await.ok(), format!("{id} serving\n"));
     ann.leave().await.unwrap();
-    assert!(cluster.nodes[0].is_alive(), "what was undone leaves nothing behind");
+    assert!(cluster.world.nodes[0].is_alive(), "what was undone leaves nothing behind");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +134,7 @@ async fn told_to_stay_it_is_empty_and_comes_back() {
     let id = cluster.ids[0].clone();
     let drained = cluster.run(&["drain", &id, "--stay", "--yes", "--wait"]).await.ok();
     assert_eq!(drained, format!("{id} drained\n"));
-    assert!(cluster.nodes[0].is_alive());
+    assert!(cluster.world.nodes[0].is_alive());
     assert_eq!(cluster.run(&["drain", &id, "--cancel"]).await.ok(), format!("{id} serving\n"));
 }
 
@@ -160,7 +142,7 @@ async fn told_to_stay_it_is_empty_and_comes_back() {
 async fn who_is_not_done_in_time_is_code_4() {
     let cluster = Cluster::of(2).await;
     cluster.create("r", 0).await;
-    let _ann = cluster.nodes[0].join("r", "ann").await;
+    let _ann = cluster.world.nodes[0].join("r", "ann").await;
     let run = cluster.run(&["drain", &cluster.ids[0], "--yes", "--wait", "--timeout", "3s"]).await;
     assert_eq!(run.code, Some(4), "{run:?}");
     assert!(run.err.contains(&format!("{} still has 1 people", cluster.ids[0])), "{run:?}");
@@ -168,9 +150,8 @@ async fn who_is_not_done_in_time_is_code_4() {
 
 /// Comes back with the token it was handed, through a node that stays, as behind one balancer.
 async fn come_back(was: Participant, via: &Server, at: Instant) -> (Participant, Duration) {
-    was.until("told to reconnect", 2 * PATIENCE, |view| view.ended.is_some()).await.unwrap();
     let told = Ended::Dismissed { reason: DisconnectReason::Migration, action: Action::Reconnect };
-    assert_eq!(was.view().ended, Some(told));
+    assert_eq!(ended(&was, 2 * PATIENCE).await, told);
     let dismissed = at.elapsed();
     let token = was.view().token.clone().expect("a token to come back with");
     let back = Participant::join(engine(), Options::new(&via.url, token)).await.unwrap();
@@ -186,7 +167,7 @@ async fn moved_people_see_media_again_as_who_they_are() {
     cluster.create("r", 0).await;
     let mut people = Vec::new();
     for n in 0..PEOPLE {
-        let somebody = cluster.nodes[n % 2].join("r", &format!("p{n}")).await;
+        let somebody = cluster.world.nodes[n % 2].join("r", &format!("p{n}")).await;
         publish(&somebody).await;
         people.push(somebody);
     }
@@ -199,13 +180,14 @@ async fn moved_people_see_media_again_as_who_they_are() {
         metadata: "host".into(),
         ..UpdateParticipantRequest::default()
     };
-    let told: ParticipantInfo = cluster.nodes[1].api().room_service("UpdateParticipant", "r", &update).await.unwrap();
+    let told: ParticipantInfo =
+        cluster.world.nodes[1].api().room_service("UpdateParticipant", "r", &update).await.unwrap();
     assert_eq!(told.metadata, "host");
     let sid = people[0].view().room.sid.clone();
 
     let began = Instant::now();
     let draining = cluster.spawn(&["drain", &cluster.ids[0], "--move", "--yes", "--wait"]);
-    let stays = &cluster.nodes[1];
+    let stays = &cluster.world.nodes[1];
     let returns = people.into_iter().map(|p| async {
         let (back, dismissed) = come_back(p, stays, began).await;
         until_stats(&back, "media again", |s| receives(s, 2 * (PEOPLE - 1), 1)).await;
@@ -223,7 +205,7 @@ async fn moved_people_see_media_again_as_who_they_are() {
     assert_eq!(host.0.view().me.metadata, "host", "metadata goes with its owner");
     let room = host.0.view().room.clone();
     assert_eq!((room.sid, room.metadata.as_str()), (sid, "agenda"), "the room is the same room");
-    assert_eq!(cluster.nodes[0].exit().await.code(), Some(0));
+    assert_eq!(cluster.world.nodes[0].exit().await.code(), Some(0));
     assert_eq!(draining.await.unwrap().ok(), format!("{} ended\n", cluster.ids[0]));
 }
 
@@ -231,17 +213,17 @@ async fn moved_people_see_media_again_as_who_they_are() {
 async fn a_cluster_is_replaced_node_by_node_and_never_has_nobody() {
     let mut cluster = Cluster::of(2).await;
     cluster.create("r", 0).await;
-    let ann = cluster.nodes[0].join("r", "ann").await;
+    let ann = cluster.world.nodes[0].join("r", "ann").await;
     let mut ids = cluster.ids.clone();
     ids.sort();
     let rolling = cluster.spawn(&["drain", "--all", "--one-at-a-time", "--move", "--yes"]);
     // Nothing is left to move to until a successor comes.
     let first = cluster.ids.iter().position(|id| *id == ids[0]).unwrap();
-    cluster.nodes[first].exit().await;
+    cluster.world.nodes[first].exit().await;
     cluster.add().await;
     let second = cluster.ids.iter().position(|id| *id == ids[1]).unwrap();
-    cluster.nodes[second].exit().await;
-    ann.until("moved", PATIENCE, |view| view.ended.is_some()).await.unwrap();
+    cluster.world.nodes[second].exit().await;
+    ended(&ann, PATIENCE).await;
     let out = rolling.await.unwrap().ok();
     assert_eq!(out, format!("{} ended\n{} ended\n", ids[0], ids[1]));
     cluster.in_state(2, "serving").await;
@@ -251,12 +233,11 @@ async fn a_cluster_is_replaced_node_by_node_and_never_has_nobody() {
 async fn the_deadline_sends_people_on_and_those_nobody_takes_away() {
     let mut cluster = Cluster::of(1).await;
     cluster.create("r", 0).await;
-    let ann = cluster.nodes[0].join("r", "ann").await;
+    let ann = cluster.world.nodes[0].join("r", "ann").await;
     let run = cluster.run(&["drain", &cluster.ids[0], "--move", "--deadline", "1s", "--yes", "--wait"]).await;
     assert!(run.err.contains("no other node serves"), "{run:?}");
     assert_eq!(run.ok(), format!("{} ended\n", cluster.ids[0]));
     let dismissed = Ended::Dismissed { reason: DisconnectReason::ServerShutdown, action: Action::Disconnect };
-    ann.until("sent away", PATIENCE, |view| view.ended.is_some()).await.unwrap();
-    assert_eq!(ann.view().ended, Some(dismissed));
-    assert_eq!(cluster.nodes[0].exit().await.code(), Some(0));
+    assert_eq!(ended(&ann, PATIENCE).await, dismissed);
+    assert_eq!(cluster.world.nodes[0].exit().await.code(), Some(0));
 }
