@@ -4,6 +4,7 @@ use crate::drain_bar::Bars;
 use crate::exit::Failure;
 use crate::orders::{Cluster, Outcome, Targets, Trouble, conclude, confirm};
 use crate::print::Format;
+use crate::table::counted;
 use lkops::cluster::drain::{Order, Terms};
 use lkops::config::parse_duration;
 use lkops::ops::drain::{Progress, Status};
@@ -94,7 +95,8 @@ async fn drain(args: &Args, cluster: &Cluster, targets: &[Summary]) -> Result<()
 fn plan(targets: &[Summary], alone: bool) {
     for node in targets {
         let Summary { id, region, rooms, people, state, .. } = node;
-        eprintln!("{id}  {region}  {state}  {rooms} rooms  {people} people");
+        let (rooms, people) = (counted(*rooms, "room", "rooms"), counted(*people, "person", "people"));
+        eprintln!("{id}  {region}  {state}  {rooms}  {people}");
     }
     if alone {
         eprintln!("no other node serves: new rooms will be refused, and nothing can move");
@@ -195,7 +197,9 @@ impl Wait {
             Status::Serving if self.serving >= SERVING_LOOKS_MAX => {
                 failed("takes rooms again: the drain was cancelled")
             }
-            Status::Draining { people, .. } if late => Some(Err(Trouble::Late(format!("still has {people} people")))),
+            Status::Draining { people, .. } if late => {
+                Some(Err(Trouble::Late(format!("still has {}", counted(people, "person", "people")))))
+            }
             Status::Serving | Status::Draining { .. } => None,
         }
     }

@@ -1,6 +1,6 @@
 //! The wait for draining nodes as the operator sees it: a bar each on a terminal, else a line now and then.
 
-use crate::table::lasting;
+use crate::table::{counted, lasting};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lkops::ops::drain::Status;
 use lkops::ops::nodes::RoomSummary;
@@ -65,7 +65,9 @@ fn text(people: u32, eta_s: Option<i64>, rooms: &[RoomSummary]) -> String {
     let more = if rooms.len() > ROOMS_SHOWN_MAX { ", ..." } else { "" };
     let held = if held.is_empty() { String::new() } else { format!(": {held}{more}") };
     let eta = eta_s.map(|s| format!("; about {}", lasting(s))).unwrap_or_default();
-    format!("{people} people in {} rooms left{held}{eta}", rooms.len())
+    let people = counted(people, "person", "people");
+    let rooms = counted(u32::try_from(rooms.len()).unwrap_or(u32::MAX), "room", "rooms");
+    format!("{people} in {rooms} left{held}{eta}")
 }
 
 fn printable(name: &str) -> String {

@@ -63,6 +63,12 @@ pub fn lasting(seconds: i64) -> String {
     }
 }
 
+/// `1 room`, `2 rooms`.
+pub fn counted(count: impl Into<i64>, one: &str, many: &str) -> String {
+    let count = count.into();
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -73,6 +73,7 @@ pub async fn run(loaded: Loaded) -> Result<(), ServeError> {
 /// A server before it listens.
 pub(super) struct Server {
     gate: Gate,
+    counts: Counts,
     vitals: Vitals,
     /// The node's latest statistics.
     stats: watch::Sender<NodeStats>,
@@ -97,14 +98,14 @@ impl Server {
         let ledger = if peers.cluster.member().is_some() { Ledger::kept() } else { Ledger::default() };
         let directory = Directory::new(Arc::new(room_context(config.clone(), node, shards, ledger)));
         let counts = Counts { occupancy: directory.occupancy(), shards: counters };
-        let mut vitals = Vitals::new(counts, &config.node_stats, unix_ms());
+        let mut vitals = Vitals::new(counts.clone(), &config.node_stats, unix_ms());
         let stats = watch::Sender::new(vitals.measure(unix_ms()));
         let (pulse, life) = (Pulse::new(unix_ms()), Lifecycle::new());
         let (alive, sockets) = mpsc::channel(1);
         let mode = watch::Sender::new(Mode::Serving);
         let gate = Gate { directory, cluster: peers.cluster.clone(), config, is_full, alive };
         let app = app(gate.clone(), pulse.clone(), life.clone(), mode.subscribe());
-        Server { gate, vitals, stats, peers, pulse, mode, life, app, sockets }
+        Server { gate, counts, vitals, stats, peers, pulse, mode, life, app, sockets }
     }
 
     #[cfg(test)]
@@ -113,10 +114,9 @@ impl Server {
     }
 
     pub(super) async fn live(self, listeners: Vec<TcpListener>, mut stops: mpsc::Receiver<&'static str>) {
-        let Server { gate, vitals, stats, peers, pulse, mode, life, app, mut sockets } = self;
+        let Server { gate, counts, vitals, stats, peers, pulse, mode, life, app, mut sockets } = self;
         let (config, directory) = (gate.config.clone(), gate.directory.clone());
-        let latest = stats.subscribe();
-        let gauge: Gauge = Arc::new(move || latest.borrow().clone());
+        let gauge = gauge(stats.subscribe(), counts);
         let vitals = tokio::spawn(vitals.run(pulse, stats, config.node_stats.stats_update_interval));
         let http = tokio::spawn(listen::serve(listeners, app, life.clone()));
         let (desk, mut orders) = mpsc::channel(ORDERS_MAX);
@@ -140,6 +140,15 @@ impl Server {
         vitals.abort();
         life.advance(Phase::Stopped);
     }
+}
+
+/// The latest statistics with people as they are now: whoever waits for a drain must not be told of those before it.
+fn gauge(latest: watch::Receiver<NodeStats>, counts: Counts) -> Gauge {
+    Arc::new(move || {
+        let mut stats = latest.borrow().clone();
+        counts.write(&mut stats);
+        stats
+    })
 }
 
 /// How the node empties when a signal asks it to.

@@ -22,6 +22,7 @@ use tokio::time::{MissedTickBehavior, interval};
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 /// What the program itself counts.
+#[derive(Clone)]
 pub struct Counts {
     pub occupancy: watch::Receiver<Occupancy>,
     pub shards: Vec<Arc<ShardCounters>>,
@@ -64,7 +65,8 @@ impl Vitals {
 }
 
 impl Counts {
-    fn write(&self, stats: &mut NodeStats) {
+    /// As they are now; the rest of the statistics may be older.
+    pub fn write(&self, stats: &mut NodeStats) {
         let Occupancy { rooms, participants } = *self.occupancy.borrow();
         (stats.num_rooms, stats.num_clients) = (whole(rooms as u64), whole(participants as u64));
         let sum = |read: fn(&ShardCounters) -> u64| -> u64 { self.shards.iter().map(|shard| read(shard)).sum() };

@@ -103,7 +103,7 @@ async fn a_drained_node_waits_for_its_people_and_ends() {
     bob.leave().await.unwrap();
     assert_eq!(cluster.world.nodes[0].exit().await.code(), Some(0));
     let run = draining.await.unwrap();
-    assert!(run.err.contains("people in 1 rooms left: r ("), "{run:?}");
+    assert!(run.err.contains("in 1 room left: r ("), "{run:?}");
     assert_eq!(run.ok(), format!("{} ended\n", cluster.ids[0]));
 }
 
@@ -145,7 +145,7 @@ async fn who_is_not_done_in_time_is_code_4() {
     let _ann = cluster.world.nodes[0].join("r", "ann").await;
     let run = cluster.run(&["drain", &cluster.ids[0], "--yes", "--wait", "--timeout", "3s"]).await;
     assert_eq!(run.code, Some(4), "{run:?}");
-    assert!(run.err.contains(&format!("{} still has 1 people", cluster.ids[0])), "{run:?}");
+    assert!(run.err.contains(&format!("{} still has 1 person", cluster.ids[0])), "{run:?}");
 }
 
 /// Comes back with the token it was handed, through a node that stays, as behind one balancer.
