@@ -2,6 +2,9 @@
 //! becomes of Redis or of a node. Needs redis-server in the path.
 
 mod cluster {
+    mod calls;
+    mod cut;
+    mod death;
     mod meeting;
     mod redis_server;
     #[path = "../e2e/server.rs"]

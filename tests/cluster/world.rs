@@ -4,20 +4,21 @@ use super::redis_server::RedisServer;
 use super::server::{PATIENCE, Server, Setup};
 use lkops::client::Ended;
 use lkops::client::{Options, Participant};
-use lkops::proto::CreateRoomRequest;
 use redis::Cmd;
 use std::time::Duration;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 pub struct World {
     pub redis: RedisServer,
     pub nodes: Vec<Server>,
+    began: Instant,
 }
 
 impl World {
+    #[allow(clippy::disallowed_methods)]
     pub async fn of(nodes: usize) -> World {
         let redis = RedisServer::start().await;
-        let mut world = World { redis, nodes: Vec::new() };
+        let mut world = World { redis, nodes: Vec::new(), began: Instant::now() };
         for _ in 0..nodes {
             let node = world.node().await;
             world.nodes.push(node);
@@ -28,12 +29,14 @@ impl World {
 
     /// One more, in the same cluster.
     pub async fn node(&self) -> Server {
-        self.node_with("").await
+        let redis = format!("redis:\n  address: 127.0.0.1:{}\n", self.redis.port);
+        Server::with(Setup { more: Box::leak(redis.into_boxed_str()), ..Setup::default() }).await
     }
 
-    pub async fn node_with(&self, more: &str) -> Server {
-        let redis = format!("redis:\n  address: 127.0.0.1:{}\n{more}\n", self.redis.port);
-        Server::with(Setup { more: Box::leak(redis.into_boxed_str()), ..Setup::default() }).await
+    /// Redis and the nodes have known each other long enough to believe what they see.
+    pub async fn settled(&self) {
+        let at = self.began + Duration::from_secs(5);
+        self.until("the nodes know each other", async |_| Instant::now() >= at).await;
     }
 
     pub async fn listed(&self) -> usize {
@@ -43,12 +46,6 @@ impl World {
     /// The node that room is on, as all see it.
     pub async fn owner(&self, room: &str) -> Option<String> {
         self.redis.ask(&Cmd::hget("room_node_map", room)).await
-    }
-
-    /// Has the room on that node.
-    pub async fn room_on(&self, node: usize, room: &str) {
-        let request = CreateRoomRequest { name: room.into(), ..CreateRoomRequest::default() };
-        self.nodes[node].api().create_room(&request).await.unwrap();
     }
 
     pub async fn until(&self, what: &str, holds: impl AsyncFn(&World) -> bool) {
