@@ -2,6 +2,9 @@
 //! becomes of Redis or of a node. Needs redis-server in the path.
 
 mod cluster {
+    mod calls;
+    mod cut;
+    mod death;
     mod drain;
     #[path = "../cli/lkops.rs"]
     #[allow(dead_code, reason = "other tests run the binary in other ways")]

@@ -2,9 +2,9 @@
 
 use super::server::{PATIENCE, publish};
 use super::world::{World, ended};
+use lkops::client::Ended;
 use lkops::client::Participant;
 use lkops::client::api::ApiError;
-use lkops::client::Ended;
 use lkops::proto::{CreateRoomRequest, DisconnectReason};
 use serde_json::{Value, json};
 
@@ -37,10 +37,11 @@ async fn every_call_acts_on_the_node_with_the_room() {
     let who = json!({"room": "r", "identity": "ann"});
     assert_eq!(told(&world, "ListRooms", json!({})).await["rooms"][0]["numParticipants"], 1);
     assert_eq!(told(&world, "ListParticipants", json!({"room": "r"})).await["participants"][0]["identity"], "ann");
-    world.until("the store has the tracks", async |w| {
-        told(w, "GetParticipant", who.clone()).await["tracks"].as_array().is_some_and(|t| t.len() == 2)
-    })
-    .await;
+    world
+        .until("the store has the tracks", async |w| {
+            told(w, "GetParticipant", who.clone()).await["tracks"].as_array().is_some_and(|t| t.len() == 2)
+        })
+        .await;
     let track = told(&world, "GetParticipant", who.clone()).await["tracks"][0]["sid"].clone();
 
     let room = told(&world, "UpdateRoomMetadata", json!({"room": "r", "metadata": "new"})).await;

@@ -4,6 +4,7 @@ use super::server::{PATIENCE, Server, goes_on, publish, receives, until_stats};
 use super::world::World;
 use lkops::client::Participant;
 use lkops::client::stats::Stats;
+use lkops::proto::CreateRoomRequest;
 use redis::Cmd;
 use serde_json::Value;
 use std::time::Duration;
@@ -44,18 +45,19 @@ async fn a_call_goes_on_without_redis_and_the_store_is_right_soon_after() {
     let (mut world, a, b) = call().await;
     let owner = world.owner("r").await;
     world.redis.kill().await;
-    world.until("both notice", async |w| {
-        for node in &w.nodes {
-            let (status, body) = get(node, "/readyz").await;
-            assert_eq!(status, 200, "{body}");
-            let body: Value = serde_json::from_str(&body).unwrap();
-            if body["degraded"].as_array().is_none_or(Vec::is_empty) {
-                return false;
+    world
+        .until("both notice", async |w| {
+            for node in &w.nodes {
+                let (status, body) = get(node, "/readyz").await;
+                assert_eq!(status, 200, "{body}");
+                let body: Value = serde_json::from_str(&body).unwrap();
+                if body["degraded"].as_array().is_none_or(Vec::is_empty) {
+                    return false;
+                }
             }
-        }
-        true
-    })
-    .await;
+            true
+        })
+        .await;
     for node in &world.nodes {
         assert_eq!((get(node, "/").await.0, get(node, "/livez").await.0), (200, 200));
     }
@@ -65,11 +67,8 @@ async fn a_call_goes_on_without_redis_and_the_store_is_right_soon_after() {
     c.leave().await.unwrap();
     assert_eq!(world.nodes[0].api().list_participants("r").await.unwrap().len(), 2);
     // Somewhere else nobody can tell who has it.
-    let refused = world.nodes[1].api().create_room(&lkops::proto::CreateRoomRequest {
-        name: "unknown".into(),
-        ..Default::default()
-    });
-    let refused = refused.await.unwrap_err().to_string();
+    let unknown = CreateRoomRequest { name: "unknown".into(), ..CreateRoomRequest::default() };
+    let refused = world.nodes[1].api().create_room(&unknown).await.unwrap_err().to_string();
     assert!(refused.starts_with("unavailable: cannot tell whether another node has the room"), "{refused}");
     for participant in [&a, &b] {
         goes_on(participant, 60).await;
@@ -130,7 +129,7 @@ async fn a_redis_that_stands_still_costs_nothing_but_time() {
 #[tokio::test]
 async fn a_node_that_is_alone_takes_new_rooms_without_redis() {
     let mut world = World::of(1).await;
-    world.until("it has looked around", async |w| w.nodes[0].up_for() > Duration::from_secs(3)).await;
+    world.settled().await;
     world.redis.kill().await;
     let a = world.nodes[0].join("new", "a").await;
     world.redis.run().await;
@@ -141,8 +140,9 @@ async fn a_node_that_is_alone_takes_new_rooms_without_redis() {
 /// Through the node that has not got the room; again until the bus carries it.
 async fn set_metadata(world: &World, metadata: &str) {
     let request = serde_json::json!({"room": "r", "metadata": metadata});
-    world.until("the call gets through", async |w| {
-        w.nodes[1].api().room_service::<Value, Value>("UpdateRoomMetadata", "r", &request).await.is_ok()
-    })
-    .await;
+    world
+        .until("the call gets through", async |w| {
+            w.nodes[1].api().room_service::<Value, Value>("UpdateRoomMetadata", "r", &request).await.is_ok()
+        })
+        .await;
 }

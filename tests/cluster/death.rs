@@ -21,10 +21,10 @@ async fn people_of_a_killed_node_are_back_in_the_room_within_five_seconds() {
     publish(&here).await;
     until_stats(&there, "media flows", |s| receives(s, 2, 10)).await;
     // What other nodes see of a node that just began says little.
-    world.until("redis is known to be steady", async |w| steady(w)).await;
+    world.settled().await;
 
     world.nodes[0].signal("KILL").await;
-    let died = lkops_now();
+    let died = now();
     let told = ended(&there, BACK).await;
     let told_after = died.elapsed();
     assert!(matches!(told, Ended::Dismissed { action: Action::Reconnect, .. }), "{told:?}\n{}", world.text());
@@ -62,10 +62,11 @@ async fn a_node_that_wakes_up_gives_up_what_others_have_taken() {
     let sleeper = world.nodes[0].join("r", "sleeper").await;
     let before = world.owner("r").await;
     world.nodes[0].signal("STOP").await;
-    world.within(Duration::from_secs(10), "its entry goes stale", async |w| {
-        w.nodes[1].api().create_room(&room("r")).await.is_ok() && w.owner("r").await != before
-    })
-    .await;
+    world
+        .within(Duration::from_secs(10), "its entry goes stale", async |w| {
+            w.nodes[1].api().create_room(&room("r")).await.is_ok() && w.owner("r").await != before
+        })
+        .await;
     let newcomer = rejoin(&[&world.nodes[1]], "r", "newcomer", PATIENCE).await;
     let after = world.owner("r").await;
     world.nodes[0].signal("CONT").await;
@@ -80,12 +81,7 @@ fn room(name: &str) -> lkops::proto::CreateRoomRequest {
     lkops::proto::CreateRoomRequest { name: name.into(), ..Default::default() }
 }
 
-/// The nodes have been connected to Redis for so long that they believe what they see.
-fn steady(world: &World) -> bool {
-    world.nodes.iter().all(|n| n.up_for() > Duration::from_secs(4))
-}
-
 #[allow(clippy::disallowed_methods)]
-fn lkops_now() -> Instant {
+fn now() -> Instant {
     Instant::now()
 }

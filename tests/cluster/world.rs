@@ -4,11 +4,10 @@ use super::redis_server::RedisServer;
 use super::server::{PATIENCE, Server, Setup};
 use lkops::client::Ended;
 use lkops::client::{Options, Participant};
-use lkops::proto::CreateRoomRequest;
 use redis::Cmd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 /// More than any test has nodes.
 const REGIONS: usize = 12;
@@ -18,12 +17,14 @@ pub struct World {
     pub nodes: Vec<Server>,
     /// Nodes ever started.
     begun: AtomicUsize,
+    began: Instant,
 }
 
 impl World {
+    #[allow(clippy::disallowed_methods)]
     pub async fn of(nodes: usize) -> World {
         let redis = RedisServer::start().await;
-        let mut world = World { redis, nodes: Vec::new(), begun: AtomicUsize::new(0) };
+        let mut world = World { redis, nodes: Vec::new(), begun: AtomicUsize::new(0), began: Instant::now() };
         for _ in 0..nodes {
             let node = world.node().await;
             world.nodes.push(node);
@@ -32,23 +33,24 @@ impl World {
         world
     }
 
-    /// One more, in the same cluster.
+    /// One more, in the same cluster and in a region of its own, so that new rooms begin where they are asked for as long as
+    /// that node takes rooms.
     pub async fn node(&self) -> Server {
-        self.node_with("").await
-    }
-
-    /// In a region of its own, so that new rooms begin where they are asked for as long as that node takes rooms.
-    pub async fn node_with(&self, more: &str) -> Server {
-        let begun = self.begun.fetch_add(1, Ordering::Relaxed);
+        let own = self.begun.fetch_add(1, Ordering::Relaxed) % REGIONS;
         let region = |n| format!("    - {{name: r{n}, lat: 0, lon: {}}}\n", 10 * n);
         let regions: String = (0..REGIONS).map(region).collect();
-        let own = begun % REGIONS;
         let redis = format!(
             "redis:\n  address: 127.0.0.1:{}\nregion: r{own}\nnode_selector:\n  kind: regionaware\n  sysload_limit: 1000\n  \
-             regions:\n{regions}{more}\n",
+             regions:\n{regions}\n",
             self.redis.port
         );
         Server::with(Setup { more: Box::leak(redis.into_boxed_str()), ..Setup::default() }).await
+    }
+
+    /// Redis and the nodes have known each other long enough to believe what they see.
+    pub async fn settled(&self) {
+        let at = self.began + Duration::from_secs(5);
+        self.until("the nodes know each other", async |_| Instant::now() >= at).await;
     }
 
     /// What others know that node by.
@@ -65,12 +67,6 @@ impl World {
     /// The node that room is on, as all see it.
     pub async fn owner(&self, room: &str) -> Option<String> {
         self.redis.ask(&Cmd::hget("room_node_map", room)).await
-    }
-
-    /// Has the room on that node.
-    pub async fn room_on(&self, node: usize, room: &str) {
-        let request = CreateRoomRequest { name: room.into(), ..CreateRoomRequest::default() };
-        self.nodes[node].api().create_room(&request).await.unwrap();
     }
 
     pub async fn until(&self, what: &str, holds: impl AsyncFn(&World) -> bool) {
