@@ -13,7 +13,7 @@ pub enum Failure {
     Failed(anyhow::Error),
     /// Some of it was done.
     Partial(String),
-    /// It was done, and is not as good as it was to be; every missed condition.
+    /// A threshold was missed; every one of them.
     Missed(Vec<String>),
 }
 

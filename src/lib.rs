@@ -4,12 +4,14 @@
 
 pub mod api;
 pub mod client;
+pub mod cluster;
 pub mod config;
 pub mod limits;
 pub mod load;
 pub mod media;
 pub mod metrics;
 pub mod net;
+pub mod ops;
 pub mod proto;
 pub mod room;
 pub mod sdp;

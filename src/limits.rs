@@ -297,3 +297,117 @@ pub const CLIENT_SENT_MAX: usize = 2_048;
 
 /// Values read from a server's metrics page: its own names times a few labels.
 pub const LOAD_SAMPLES_MAX: usize = 4_096;
+
+/// Nodes named in one refusal; a client or a log line has no use for a thousand.
+pub const REFUSALS_TOLD_MAX: usize = 8;
+
+/// Seconds a join is remembered for placement: the load average, the slowest of the measures, shows it whole after 60.
+pub const DEBIT_SECONDS_MAX: usize = 64;
+
+/// Samples of the node's counters kept for its rates: an hour at one a second.
+pub const RATE_SAMPLES_MAX: usize = 3_600;
+/// How long Redis may take to answer one command, or a ping before it counts as away: a Redis two seconds off still works.
+pub const REDIS_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often the connections to Redis are tried.
+pub const REDIS_PING_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Pause between attempts to reach Redis again: soon enough that rooms are back in the store within 5 s.
+pub const REDIS_RETRY_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Between two tries to move the rooms of a draining node: the statistics others choose by are two seconds old at most, and a
+/// node that had no room for one may have it then.
+pub const DRAIN_MOVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// From the deadline of a drain, when rooms move, until those that could not are closed.
+pub const DRAIN_CLOSE_GRACE: Duration = Duration::from_secs(10);
+/// Messages to other nodes waiting for Redis. Signalling of thousands joining at once; a lost one is sent again.
+pub const BUS_OUT_MAX: usize = 16_384;
+
+/// Messages sent to Redis in one go.
+pub const BUS_BATCH_MAX: usize = 512;
+
+/// Channels named in one SUBSCRIBE, so that a node with many rooms does not write one command of megabytes.
+pub const BUS_SUBSCRIBE_MAX: usize = 512;
+
+/// Calls of other nodes worked on at a time; further ones are left to their caller's next try.
+pub const BUS_REQUESTS_MAX: usize = 4_096;
+
+/// Offers and answers one call may have waiting.
+pub const CALL_HEARD_MAX: usize = 64;
+
+/// Answers to a question to everybody: more nodes than any cluster has.
+pub const MULTI_ANSWERS_MAX: usize = 4_096;
+
+/// How long a message's lock stands (CLUSTER.md §1.6).
+pub const QUEUE_LOCK_SECONDS: u64 = 5;
+
+/// Streams of other nodes waiting to be taken.
+pub const STREAM_ACCEPTS_MAX: usize = 1_024;
+
+/// Signal messages waiting on either side of a relay, for the socket or for the bus.
+pub const RELAY_QUEUE_MAX: usize = 1_024;
+
+/// How often a node looks whether the map still gives it its rooms: so long two nodes may both serve a room after one of
+/// them came back.
+pub const OWNER_VERIFY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Rooms asked for in one look.
+pub const OWNER_VERIFY_MAX: usize = 512;
+
+/// Rooms written at a time, so that thousands are back within seconds even when Redis is far.
+pub const OWNER_PARALLEL_MAX: usize = 64;
+
+/// Whole seconds after which a node's entry is stale (CLUSTER.md §5.3).
+pub const NODE_FRESH_SECONDS: i64 = 5;
+
+/// How often nodes are looked after whose participants are connected here.
+pub const NODE_WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Looks at which nobody may listen for a node in a row: connecting again takes a quarter of a second and some.
+pub const NODE_MUTE_LOOKS: u32 = 2;
+
+/// How long Redis must have been there until it says something that a node's subscriptions are not.
+pub const REDIS_STEADY: Duration = Duration::from_secs(3);
+
+/// A beat more often would only cost.
+pub const NODE_BEAT_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// How often a room is sought whose owner changes meanwhile.
+pub const PLACE_ATTEMPTS: usize = 4;
+
+/// How often the store is swept.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Seconds a node stays listed after its entry went stale: others have seen by then that it is gone.
+pub const NODE_DEAD_SECONDS: i64 = 10;
+
+/// Ghosts removed by one sweep; the rest waits for the next.
+pub const SWEEP_ROOMS_MAX: usize = 10_000;
+
+/// Participants of other nodes waiting for this one's attention.
+pub const ARRIVALS_MAX: usize = 1_024;
+
+/// How long a joining participant waits until other nodes can find it; longer would be felt.
+pub const SETTLE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long a stopping node tries to say so.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a room may be given to a node without having begun there.
+pub const PROMISE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How far back the estimate of a drain's end looks: people leave meetings in waves of minutes.
+pub const DRAIN_ETA_WINDOW: Duration = Duration::from_secs(300);
+
+/// Samples of that window, at one a second.
+pub const DRAIN_SAMPLES_MAX: usize = 300;
+
+/// Operators' orders a node has waiting; each is answered at once.
+pub const ORDERS_MAX: usize = 16;
+
+/// Rooms a draining node hands over at a time: the others take their people in as fast as they come.
+pub const MOVES_PARALLEL_MAX: usize = 16;
+
+/// Versions of nodes long gone that a starting node forgets at once; the rest waits for the next.
+pub const VERSIONS_FORGOTTEN_MAX: usize = 1_024;

@@ -7,6 +7,11 @@ mod cli {
     mod keys;
     mod lkops;
     mod load_test;
+    mod nodes;
     mod ports;
+    #[path = "../cluster/redis_server.rs"]
+    #[allow(dead_code, reason = "other tests do more to it")]
+    mod redis_server;
+    mod region;
     mod token;
 }

@@ -20,8 +20,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("client", &["limits", "net", "wire", "transport", "sdp", "proto", "token"]),
     ("load", &["limits", "client", "proto", "token", "metrics"]),
     ("room", &["limits", "shard", "sdp", "proto", "token", "config", "metrics"]),
-    ("signal", &["limits", "room", "proto", "token", "config", "metrics"]),
-    ("api", &["limits", "room", "proto", "token", "config", "metrics"]),
+    ("cluster", &["limits", "proto", "config", "metrics"]),
+    ("signal", &["limits", "room", "cluster", "proto", "token", "config", "metrics"]),
+    ("api", &["limits", "room", "cluster", "proto", "token", "config", "metrics"]),
+    ("ops", &["limits", "client", "cluster", "proto", "token", "config"]),
     (
         "server",
         &[
@@ -36,6 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "media",
             "shard",
             "room",
+            "cluster",
             "signal",
             "api",
         ],

@@ -1,11 +1,13 @@
-//! The health check (WIRE.md §1.4): the node is well while its statistics are fresh, because the task that gathers them
-//! shares the threads that rooms run on.
+//! The health checks. The compatible one (WIRE.md §1.4): the node is well while its statistics are fresh, because the task that gathers them
+//! shares the threads that rooms run on. Beside it, as orchestrators want it: `/livez` for whether to start the process anew,
+//! `/readyz` for whether to send new people here, with reasons.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, get};
+use axum::{Json, Router};
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,13 +35,50 @@ impl Pulse {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Beat { at: Instant::now(), unix_ms };
     }
 
+    /// What is wrong, if the beats have stopped.
+    fn complaint(&self) -> Option<String> {
+        let age = self.last().at.elapsed();
+        (age > FRESH).then(|| format!("statistics were gathered {} s ago last", age.as_secs()))
+    }
+
     fn last(&self) -> Beat {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub fn routes(pulse: Pulse) -> Router {
-    Router::new().route("/", any(answer)).with_state(pulse)
+/// Whether new people should be sent here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Why not; empty if they should.
+    pub reasons: Vec<String>,
+    /// What does not work, though the node serves.
+    pub degraded: Vec<String>,
+}
+
+/// Asked at each check.
+pub type AskReadiness = Arc<dyn Fn() -> Readiness + Send + Sync>;
+
+pub fn routes(pulse: Pulse, readiness: AskReadiness) -> Router {
+    let live = Router::new().route("/", any(answer)).route("/livez", get(live)).with_state(pulse.clone());
+    live.merge(Router::new().route("/readyz", get(ready)).with_state((pulse, readiness)))
+}
+
+async fn live(State(pulse): State<Pulse>) -> Response {
+    match pulse.complaint() {
+        None => Json(json!({"live": true})).into_response(),
+        Some(why) => unavailable(&json!({"live": false, "reasons": [why]})),
+    }
+}
+
+async fn ready(State((pulse, ask)): State<(Pulse, AskReadiness)>) -> Response {
+    let Readiness { mut reasons, degraded } = ask();
+    reasons.extend(pulse.complaint());
+    let body = json!({"ready": reasons.is_empty(), "reasons": reasons, "degraded": degraded});
+    if reasons.is_empty() { Json(body).into_response() } else { unavailable(&body) }
+}
+
+fn unavailable(body: &Value) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
 async fn answer(State(pulse): State<Pulse>) -> Response {
@@ -59,11 +98,38 @@ mod tests {
     use tower::ServiceExt;
 
     async fn ask(pulse: &Pulse, method: &str) -> (u16, String) {
-        let request = Request::builder().method(method).uri("/").body(Body::empty()).unwrap();
-        let response = routes(pulse.clone()).oneshot(request).await.unwrap();
+        visit(pulse, method, "/", Readiness::default()).await
+    }
+
+    async fn visit(pulse: &Pulse, method: &str, path: &str, readiness: Readiness) -> (u16, String) {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let routes = routes(pulse.clone(), Arc::new(move || readiness.clone()));
+        let response = routes.oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 1 << 10).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn orchestrators_get_reasons() {
+        let pulse = Pulse::new(0);
+        let readiness = |reasons: &[&str], degraded: &[&str]| {
+            let texts = |list: &[&str]| list.iter().map(|t| (*t).to_owned()).collect();
+            Readiness { reasons: texts(reasons), degraded: texts(degraded) }
+        };
+        let cases = [
+            ("/livez", readiness(&["draining"], &[]), 200, r#"{"live":true}"#),
+            ("/readyz", readiness(&[], &["redis"]), 200, r#"{"degraded":["redis"],"ready":true,"reasons":[]}"#),
+            ("/readyz", readiness(&["draining"], &[]), 503, r#"{"degraded":[],"ready":false,"reasons":["draining"]}"#),
+        ];
+        for (path, readiness, status, body) in cases {
+            assert_eq!(visit(&pulse, "GET", path, readiness).await, (status, body.to_owned()), "{path}");
+        }
+        tokio::time::advance(Duration::from_secs(9)).await;
+        for path in ["/livez", "/readyz"] {
+            let (status, body) = visit(&pulse, "GET", path, Readiness::default()).await;
+            assert!(status == 503 && body.contains("statistics were gathered 9 s ago"), "{path}: {body}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,25 +1,25 @@
 //! RoomService (WIRE.md §5.1): asks the token, checks what the reference checks before it asks, and hands over to the
-//! directory.
+//! room, wherever it is.
 
 use super::error::{Code, TwirpError};
 use super::permission::Caller;
+use super::reach::Reach;
 use super::twirp::Service;
 use crate::config::{Config, Limit};
 use crate::proto;
-use crate::room::Directory;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 pub struct RoomService {
-    directory: Arc<Directory>,
+    reach: Reach,
     config: Arc<Config>,
 }
 
 type Answer<T> = Result<T, TwirpError>;
 
 impl RoomService {
-    pub fn service(directory: Arc<Directory>, config: Arc<Config>) -> Service<RoomService> {
-        Service::new("livekit.RoomService", Arc::new(RoomService { directory, config }))
+    pub fn service(reach: Reach, config: Arc<Config>) -> Service<RoomService> {
+        Service::new("livekit.RoomService", Arc::new(RoomService { reach, config }))
             .method("CreateRoom", RoomService::create_room)
             .method("ListRooms", RoomService::list_rooms)
             .method("DeleteRoom", RoomService::delete_room)
@@ -41,7 +41,7 @@ impl RoomService {
         if request.egress.is_some() {
             return Err(TwirpError::new(Code::Internal, "egress not connected (redis required)"));
         }
-        Ok(self.directory.create(request).await?)
+        self.reach.create(request, &self.config.room).await
     }
 
     async fn list_rooms(
@@ -50,7 +50,7 @@ impl RoomService {
         request: proto::ListRoomsRequest,
     ) -> Answer<proto::ListRoomsResponse> {
         caller.may_list_rooms()?;
-        Ok(proto::ListRoomsResponse { rooms: self.directory.list(&request.names).await })
+        Ok(proto::ListRoomsResponse { rooms: self.reach.list(&request.names).await? })
     }
 
     async fn delete_room(
@@ -59,7 +59,7 @@ impl RoomService {
         request: proto::DeleteRoomRequest,
     ) -> Answer<proto::DeleteRoomResponse> {
         caller.may_create_rooms()?;
-        self.directory.delete(&request.room).await?;
+        self.reach.delete(request, &self.config.room).await?;
         Ok(proto::DeleteRoomResponse {})
     }
 
@@ -69,7 +69,7 @@ impl RoomService {
         request: proto::ListParticipantsRequest,
     ) -> Answer<proto::ListParticipantsResponse> {
         caller.may_administrate(&request.room)?;
-        Ok(proto::ListParticipantsResponse { participants: self.directory.participants(&request.room).await })
+        Ok(proto::ListParticipantsResponse { participants: self.reach.participants(&request.room).await? })
     }
 
     async fn participant(
@@ -79,8 +79,8 @@ impl RoomService {
     ) -> Answer<proto::ParticipantInfo> {
         caller.may_administrate(&request.room)?;
         // An unknown room is no other news to the caller than an unknown participant.
-        let found = self.directory.participant(&request.room, &request.identity).await;
-        found.map_err(|e| not_found_as(e.into(), "participant does not exist"))
+        let found = self.reach.participant(&request.room, &request.identity).await;
+        found.map_err(|e| not_found_as(e, "participant does not exist"))
     }
 
     async fn remove_participant(
@@ -89,8 +89,8 @@ impl RoomService {
         request: proto::RoomParticipantIdentity,
     ) -> Answer<proto::RemoveParticipantResponse> {
         caller.may_administrate(&request.room)?;
-        let removed = self.directory.remove_participant(&request.room, &request.identity).await;
-        removed.map_err(|e| not_found_as(e.into(), "participant does not exist"))?;
+        let removed = self.reach.remove_participant(request).await;
+        removed.map_err(|e| not_found_as(e, "participant does not exist"))?;
         Ok(proto::RemoveParticipantResponse {})
     }
 
@@ -100,9 +100,7 @@ impl RoomService {
         request: proto::MuteRoomTrackRequest,
     ) -> Answer<proto::MuteRoomTrackResponse> {
         caller.may_administrate(&request.room)?;
-        let proto::MuteRoomTrackRequest { room, identity, track_sid, muted } = &request;
-        let track = self.directory.mute_published_track(room, identity, track_sid, *muted).await?;
-        Ok(proto::MuteRoomTrackResponse { track })
+        self.reach.mute_published_track(request).await
     }
 
     /// Sizes are asked before the token, as the reference does.
@@ -116,7 +114,7 @@ impl RoomService {
         metadata_fits(&request.metadata, limit)?;
         within(attributes_size(&request.attributes), limit.max_attributes_size, "attribute size exceeds limits")?;
         caller.may_administrate(&request.room)?;
-        Ok(self.directory.update_participant(request).await?)
+        self.reach.update_participant(request).await
     }
 
     async fn update_subscriptions(
@@ -125,7 +123,7 @@ impl RoomService {
         request: proto::UpdateSubscriptionsRequest,
     ) -> Answer<proto::UpdateSubscriptionsResponse> {
         caller.may_administrate(&request.room)?;
-        self.directory.update_subscriptions(request).await?;
+        self.reach.update_subscriptions(request).await?;
         Ok(proto::UpdateSubscriptionsResponse {})
     }
 
@@ -138,7 +136,7 @@ impl RoomService {
         if !matches!(request.nonce.len(), 0 | 16) {
             return Err(TwirpError::new(Code::InvalidArgument, "nonce must be 16 bytes"));
         }
-        self.directory.send_data(request).await?;
+        self.reach.send_data(request).await?;
         Ok(proto::SendDataResponse {})
     }
 
@@ -149,7 +147,7 @@ impl RoomService {
     ) -> Answer<proto::Room> {
         metadata_fits(&request.metadata, &self.config.limit)?;
         caller.may_administrate(&request.room)?;
-        Ok(self.directory.update_metadata(&request.room, &request.metadata).await?)
+        self.reach.update_metadata(request).await
     }
 
     async fn forward_participant(
@@ -177,7 +175,7 @@ impl RoomService {
         if request.destination_identity.is_empty() {
             return Err(TwirpError::new(Code::InvalidArgument, "destination identity is required"));
         }
-        Ok(proto::PerformRpcResponse { payload: self.directory.perform_rpc(request).await? })
+        self.reach.perform_rpc(request).await
     }
 }
 

@@ -2,5 +2,7 @@
 
 pub mod id;
 pub mod json;
+pub mod psrpc;
+pub mod rpc;
 
 pub use livekit_protocol::*;

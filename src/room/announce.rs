@@ -46,10 +46,16 @@ impl Room {
         let Some(p) = self.people.get_mut(&key) else { return };
         p.info.version = p.info.version.wrapping_add(1);
         let Some(info) = self.people.get(&key).map(|p| self.describe(p)) else { return };
+        if self.is_noted() {
+            self.ctx.ledger.write_participant(self.name(), info.clone());
+        }
         self.push_change(Change { info, replaced: false }, manner);
     }
 
     pub(super) fn announce_departure(&mut self, gone: &Participant, why: Departure) {
+        if self.is_noted() {
+            self.ctx.ledger.strike_participant(self.name(), gone.identity(), gone.sid());
+        }
         let version = gone.info.version.wrapping_add(1);
         let info = ParticipantInfo { version, ..gone.info.clone() };
         let replaced = why == Departure::DuplicateIdentity;

@@ -18,6 +18,8 @@ pub enum CloseReason {
     ServerShutdown,
     /// The room's task failed.
     Fault,
+    /// Another node has the room.
+    Elsewhere,
 }
 
 impl CloseReason {
@@ -26,6 +28,7 @@ impl CloseReason {
             CloseReason::Idle => Departure::RoomClosed,
             CloseReason::Deleted => Departure::RoomDeleted,
             CloseReason::ServerShutdown => Departure::ServerShutdown,
+            CloseReason::Elsewhere => Departure::Moved,
             CloseReason::Fault => Departure::StateMismatch,
         }
     }

@@ -1,5 +1,6 @@
 //! What every room of a node shares. The server assembles it once.
 
+use super::ledger::Ledger;
 use crate::config::Config;
 use crate::proto::IceServer;
 use crate::shard::Shards;
@@ -22,4 +23,5 @@ pub struct RoomContext {
     pub shards: Shards,
     pub node: Node,
     pub ice_servers: IceServers,
+    pub ledger: Ledger,
 }

@@ -45,6 +45,14 @@ impl Room {
 
     pub(super) fn room_changed(&mut self) {
         self.proto.version = Some(self.versions.next(clock::unix_ms() * 1000));
+        self.note_room();
+    }
+
+    /// For other nodes.
+    pub(super) fn note_room(&self) {
+        if self.is_noted() {
+            self.ctx.ledger.write_room(&self.proto, &self.settings.internal());
+        }
     }
 
     fn schedule_counters(&mut self) {

@@ -4,6 +4,7 @@
 use super::close::CloseReason;
 use super::context::RoomContext;
 use super::error::RoomError;
+use super::ledger::Ledger;
 use super::registry::{Occupancy, Registry};
 use super::run::{self, Call, Mailbox};
 use super::session::{OpenError, Session, SessionStart};
@@ -72,8 +73,13 @@ impl Directory {
     }
 
     /// Returns a live room unchanged (WIRE.md §5.1).
-    pub async fn create(&self, request: proto::CreateRoomRequest) -> Result<proto::Room, RoomError> {
-        let settings = RoomSettings::from_request(&self.ctx.config, &request)?;
+    /// `inherited` is the room as another node left it.
+    pub async fn create(
+        &self,
+        request: proto::CreateRoomRequest,
+        inherited: Option<Box<proto::Room>>,
+    ) -> Result<proto::Room, RoomError> {
+        let settings = RoomSettings::from_request(&self.ctx.config, &request, inherited)?;
         self.start(settings);
         self.ask(&request.name, |room| room.info()).await
     }
@@ -167,6 +173,11 @@ impl Directory {
         self.registry.holders()
     }
 
+    /// Another node has the room: everybody gets a token of what they are now and is told to reconnect, and finds it there.
+    pub async fn give_up(&self, name: &str) {
+        let _ = self.ask(name, |room| room.close(CloseReason::Elsewhere)).await;
+    }
+
     /// Everybody gets Leave SERVER_SHUTDOWN.
     pub async fn close_all(&self) {
         let closing = self.registry.names().into_iter().map(|name| async move {
@@ -180,6 +191,11 @@ impl Directory {
     pub(super) async fn break_room(&self, name: &str) {
         let failed: Result<(), _> = self.ask(name, |_| panic!("a test asked for this")).await;
         assert_eq!(failed, Err(RoomError::Unavailable));
+    }
+
+    /// What other nodes may know of the rooms here.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ctx.ledger
     }
 
     /// Runs `question` inside the room's task.

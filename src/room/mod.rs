@@ -19,6 +19,7 @@ mod gate;
 mod incoming;
 mod join;
 mod leave;
+pub mod ledger;
 mod link;
 pub mod negotiate;
 mod participant;
@@ -28,7 +29,7 @@ mod quality_wanted;
 pub mod registry;
 mod report;
 mod request;
-mod resume;
+pub mod resume;
 pub mod run;
 pub mod session;
 pub mod settings;
@@ -44,6 +45,7 @@ mod timers;
 pub use context::{IceServers, Node, RoomContext};
 pub use directory::Directory;
 pub use error::RoomError;
+pub use ledger::Ledger;
 pub use registry::Occupancy;
 
 // Pure pieces: values and rules the room task plugs together.

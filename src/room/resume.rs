@@ -17,14 +17,18 @@ use tracing::info;
 /// A scenario closes this many resumes before it lets one through.
 const SIMULATED_REFUSALS_MAX: u32 = 3;
 
+/// What tells a client of that protocol to start over: its session is gone.
+pub fn farewell(protocol: i32) -> SignalResponse {
+    let client = Client(ClientInfo { protocol, ..ClientInfo::default() });
+    SignalResponse { message: leave_message(&client, DisconnectReason::StateMismatch, Action::Reconnect) }
+}
+
 /// The answer to a resume whose participant is gone: `leave`, then the end.
 pub fn refused(protocol: i32) -> Session {
-    let client = Client(ClientInfo { protocol, ..ClientInfo::default() });
-    let leave = leave_message(&client, DisconnectReason::StateMismatch, Action::Reconnect);
     let (requests, _) = mpsc::channel(1);
     let (queue, responses) = mpsc::channel(1);
     // The queue has room for this one message.
-    let _ = queue.try_send(SignalResponse { message: leave });
+    let _ = queue.try_send(farewell(protocol));
     Session { requests, responses }
 }
 

@@ -1,6 +1,6 @@
 //! The seam between signalling connections and rooms: what a client brings, and the two queues that carry its messages.
 
-use crate::proto::{AddTrackRequest, ClientInfo, SessionDescription, SignalRequest, SignalResponse};
+use crate::proto::{AddTrackRequest, ClientInfo, Room, SessionDescription, SignalRequest, SignalResponse};
 use crate::token::Claims;
 use tokio::sync::mpsc;
 
@@ -26,6 +26,8 @@ pub struct SessionStart {
     pub participant_sid: String,
     pub add_track_requests: Vec<AddTrackRequest>,
     pub publisher_offer: Option<SessionDescription>,
+    /// The room as another node left it, should this session begin it here.
+    pub inherited: Option<Box<Room>>,
 }
 
 /// An open session. Dropping `requests` tells the room that the connection is gone; the room dropping its end of

@@ -3,11 +3,11 @@
 use super::error::RoomError;
 use super::session::{OpenError, SessionStart};
 use crate::config::{self, Config, Limit};
-use crate::proto::{CreateRoomRequest, RoomConfiguration};
+use crate::proto::{CreateRoomRequest, PlayoutDelay, Room, RoomConfiguration, RoomInternal};
 use crate::token::Claims;
 use std::collections::{BTreeMap, HashMap};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomSettings {
     pub name: String,
     pub empty_timeout_s: u32,
@@ -18,6 +18,8 @@ pub struct RoomSettings {
     pub sync_streams: bool,
     /// Towards subscribers, (least, most) in milliseconds; (0, 0) is off.
     pub playout_delay_ms: (u32, u32),
+    /// The room as another node left it: it keeps its sid and secrets.
+    pub inherited: Option<Box<Room>>,
 }
 
 impl RoomSettings {
@@ -35,6 +37,7 @@ impl RoomSettings {
     /// From the token of the participant whose join creates the room.
     pub fn from_token(config: &config::Room, start: &SessionStart) -> Result<RoomSettings, RoomError> {
         let mut settings = RoomSettings::defaults(config, &start.room);
+        settings.inherit(start.inherited.clone());
         settings.apply_preset(config, &start.claims.room_preset)?;
         if let Some(own) = &start.claims.room_config {
             settings.apply(own);
@@ -43,14 +46,36 @@ impl RoomSettings {
     }
 
     /// Checks sizes in LiveKit's order (WIRE.md §5.1).
-    pub fn from_request(config: &Config, request: &CreateRoomRequest) -> Result<RoomSettings, RoomError> {
+    pub fn from_request(
+        config: &Config,
+        request: &CreateRoomRequest,
+        inherited: Option<Box<Room>>,
+    ) -> Result<RoomSettings, RoomError> {
         let limit = &config.limit;
         at_most(request.name.len(), limit.max_room_name_length, "room name length exceeds limits")?;
         at_most(request.metadata.len(), limit.max_metadata_size, "metadata size exceeds limits")?;
         let mut settings = RoomSettings::defaults(&config.room, &request.name);
+        settings.inherit(inherited);
         settings.apply_preset(&config.room, &request.room_preset)?;
         settings.apply(&as_configuration(request));
         Ok(settings)
+    }
+
+    /// What is kept of a room besides what clients see.
+    pub fn internal(&self) -> RoomInternal {
+        let (min, max) = self.playout_delay_ms;
+        let playout_delay = PlayoutDelay { enabled: min > 0 || max > 0, min, max };
+        RoomInternal { playout_delay: Some(playout_delay), sync_streams: self.sync_streams, ..RoomInternal::default() }
+    }
+
+    fn inherit(&mut self, inherited: Option<Box<Room>>) {
+        if let Some(room) = &inherited {
+            self.empty_timeout_s = room.empty_timeout;
+            self.departure_timeout_s = room.departure_timeout;
+            self.max_participants = room.max_participants;
+            self.metadata.clone_from(&room.metadata);
+        }
+        self.inherited = inherited;
     }
 
     fn apply_preset(&mut self, config: &config::Room, preset: &str) -> Result<(), RoomError> {
@@ -143,7 +168,7 @@ mod tests {
             max_participants: 9,
             ..CreateRoomRequest::default()
         };
-        let settings = RoomSettings::from_request(&config(), &request).unwrap();
+        let settings = RoomSettings::from_request(&config(), &request, None).unwrap();
         assert_eq!(settings.max_participants, 9);
         assert_eq!(settings.empty_timeout_s, 60);
         assert_eq!(settings.departure_timeout_s, 20);
@@ -160,7 +185,7 @@ mod tests {
             (odd, "unknown room configuration in create room request"),
         ];
         for (request, text) in cases {
-            assert_eq!(RoomSettings::from_request(&config(), &request).unwrap_err().to_string(), text);
+            assert_eq!(RoomSettings::from_request(&config(), &request, None).unwrap_err().to_string(), text);
         }
     }
 }

@@ -113,6 +113,7 @@ impl Room {
             keys: 0,
             closed: None,
         };
+        room.note_room();
         room.watch_idle();
         room
     }
@@ -129,12 +130,22 @@ impl Room {
         self.closed.is_some()
     }
 
+    /// Whether other nodes are to know what happens here. The name of a closed room may be another's.
+    pub(super) fn is_noted(&self) -> bool {
+        self.ctx.ledger.is_kept() && self.closed.is_none()
+    }
+
     /// Tells everybody, and gives the name up. The task ends after this.
     pub fn close(&mut self, why: CloseReason) {
         if self.closed.replace(why).is_some() {
             return;
         }
         self.seat.vacate();
+        self.ctx.ledger.strike_room(self.name(), self.sid());
+        if why == CloseReason::Elsewhere {
+            // What they come back with says what they are now, not what their first token said.
+            self.keys_of_people().into_iter().for_each(|key| self.refresh_token(key));
+        }
         // First everybody's own farewell, so that nobody hears of all the others leaving.
         self.people.values_mut().for_each(|p| p.part(why.departure()));
         for key in self.keys_of_people() {
@@ -234,18 +245,29 @@ impl Room {
 
 fn room_proto(ctx: &RoomContext, settings: &RoomSettings, versions: &mut Versions) -> proto::Room {
     let now_ms = clock::unix_ms();
+    let born = settings.inherited.as_deref().cloned().unwrap_or_else(|| newborn(now_ms));
     proto::Room {
-        sid: id::room(),
         name: settings.name.clone(),
         empty_timeout: settings.empty_timeout_s,
         departure_timeout: settings.departure_timeout_s,
         max_participants: settings.max_participants,
-        creation_time: now_ms / 1000,
-        creation_time_ms: now_ms,
-        turn_password: id::random(""),
         enabled_codecs: codecs::room_codecs(&ctx.config.room.enabled_codecs),
         metadata: settings.metadata.clone(),
         version: Some(versions.next(now_ms * 1000)),
+        num_participants: 0,
+        num_publishers: 0,
+        active_recording: false,
+        ..born
+    }
+}
+
+/// What a room keeps for life, whichever node it is on.
+fn newborn(now_ms: i64) -> proto::Room {
+    proto::Room {
+        sid: id::room(),
+        creation_time: now_ms / 1000,
+        creation_time_ms: now_ms,
+        turn_password: id::random(""),
         ..proto::Room::default()
     }
 }

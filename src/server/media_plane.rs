@@ -35,6 +35,13 @@ pub fn start(config: &Config, external: &[IpAddr]) -> Result<Running, MediaPlane
     Ok(shard::start(config, monotonic, unix)?)
 }
 
+/// The address other nodes show for this one.
+pub fn node_ip(config: &Config, external: &[IpAddr]) -> Option<IpAddr> {
+    let bases = policy(config).ok().and_then(|p| local_addresses(&p).ok()).unwrap_or_default();
+    let told = advertise(config, &bases, external);
+    told.iter().map(|a| a.advertised).find(IpAddr::is_ipv4).or(told.first().map(|a| a.advertised))
+}
+
 /// The process's one monotonic clock for media.
 #[allow(clippy::disallowed_methods)] // The shards are told this clock; nothing below reads another.
 fn monotonic() -> Instant {

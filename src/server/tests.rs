@@ -2,7 +2,10 @@
 
 use super::assemble::Server;
 use super::listen;
+use super::peers::Peers;
 use crate::config::Config;
+use crate::metrics::ShardCounters;
+use crate::room;
 use crate::shard::{Command, Shard, Shards};
 use crate::token::{Claims, VideoGrant, mint};
 use axum::Router;
@@ -31,6 +34,17 @@ fn shards() -> (Shards, Receiver<Command>) {
     (Shards::new(vec![shard]), commands)
 }
 
+/// Without other nodes. A full one has a track, of which `config` allows none more.
+fn server(config: Arc<Config>, shards: Shards, is_full: bool) -> Server {
+    let counters = Arc::new(ShardCounters::default());
+    counters.tracks_in.set(if is_full { u64::from(config.limit.num_tracks.max(1)) } else { 0 });
+    let mut config = config;
+    if is_full {
+        Arc::make_mut(&mut config).limit.num_tracks = 1;
+    }
+    Server::new(config, room::Node::default(), shards, vec![counters], Peers::none())
+}
+
 struct Node {
     app: Router,
     _commands: Receiver<Command>,
@@ -39,7 +53,7 @@ struct Node {
 impl Node {
     fn with(config: Arc<Config>, is_full: bool) -> Node {
         let (shards, commands) = shards();
-        let server = Server::new(config, shards, Arc::new(move || is_full));
+        let server = server(config, shards, is_full);
         Node { app: server.into_app(), _commands: commands }
     }
 
@@ -291,7 +305,7 @@ async fn start(config: Arc<Config>) -> Running {
     let listeners = listen::bind(&["127.0.0.1".to_owned()], 0).await.unwrap();
     let port = listeners[0].local_addr().unwrap().port();
     let (stop, stops) = mpsc::channel(2);
-    let server = Server::new(config, shards, Arc::new(|| false));
+    let server = server(config, shards, false);
     Running { port, stop, ended: tokio::spawn(server.live(listeners, stops)), _commands }
 }
 

@@ -1,5 +1,6 @@
 //! Why a client is not let in: the statuses and texts of WIRE.md §1.7, which SDKs match on.
 
+use crate::cluster::PlaceError;
 use crate::room::session::OpenError;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -51,6 +52,16 @@ impl From<OpenError> for Refusal {
             OpenError::NoRoom => Refusal::no_room(),
             OpenError::Refused { .. } => Refusal::closed_by_media(),
         }
+    }
+}
+
+impl From<PlaceError> for Refusal {
+    fn from(error: PlaceError) -> Refusal {
+        let status = match error {
+            PlaceError::NoNode(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            PlaceError::Unknown(_) | PlaceError::Contended => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Refusal::new(status, error.to_string())
     }
 }
 

@@ -6,10 +6,11 @@ use super::params::Params;
 use super::refusal::Refusal;
 use super::socket;
 use super::wish::Entrance;
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::proto::SignalResponse;
 use crate::room::Directory;
-use crate::room::session::{OpenError, Session, SessionStart};
+use crate::room::session::{Session, SessionStart};
 use crate::token::Claims;
 use axum::Router;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -20,14 +21,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tracing::{Instrument, Span};
-
-/// The reference tries a session three times, for 3, 4 and 5 s. Here room and socket share a process, so one try of the same
-/// length serves.
-const FIRST_RESPONSE_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Whether the node is over `limit.num_tracks` or `limit.bytes_per_sec` now.
 pub type NodeLoad = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -36,6 +31,7 @@ pub type NodeLoad = Arc<dyn Fn() -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct Gate {
     pub directory: Arc<Directory>,
+    pub cluster: Cluster,
     pub config: Arc<Config>,
     pub is_full: NodeLoad,
     /// Held by every open connection: when all clones are gone, so are the connections.
@@ -60,7 +56,7 @@ pub fn routes(gate: Gate) -> Router {
 type Visit = (Option<Extension<Claims>>, Option<Extension<ConnectInfo<SocketAddr>>>, Uri, HeaderMap);
 
 async fn validate(State(gate): State<Gate>, visit: Visit, entrance: Entrance) -> Result<&'static str, Refusal> {
-    gate.admit(visit, entrance).map(|_| "success")
+    gate.admit(visit, entrance).await.map(|_| "success")
 }
 
 async fn connect(
@@ -72,7 +68,7 @@ async fn connect(
     if !wants_upgrade(&visit.3) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let start = match gate.admit(visit, entrance) {
+    let start = match gate.admit(visit, entrance).await {
         Ok(start) => start,
         Err(refusal) => return refusal.into_response(),
     };
@@ -88,27 +84,28 @@ async fn connect(
 }
 
 impl Gate {
-    fn admit(&self, visit: Visit, entrance: Entrance) -> Result<SessionStart, Refusal> {
+    async fn admit(&self, visit: Visit, entrance: Entrance) -> Result<SessionStart, Refusal> {
         let (claims, peer, uri, headers) = visit;
         let claims = claims.map(|Extension(claims)| claims);
+        let room_exists = self.needs_room() && self.knows_room_of(claims.as_ref()).await;
         let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
         let house = House {
             limit: &self.config.limit,
             auto_create: self.config.room.auto_create,
-            room_exists: &|room| self.directory.exists(room),
+            room_exists,
             is_full: (self.is_full)(),
         };
         join::check(Arrival { claims, params: &Params::of(&uri), headers: &headers, peer }, entrance, &house)
     }
 
-    /// The session and the response it begins with, which decides whether there is an upgrade at all.
-    async fn open(&self, start: SessionStart) -> Result<(SignalResponse, Session), Refusal> {
-        let opening = async {
-            let mut session = self.directory.open(start).await.map_err(refused)?;
-            let first = session.responses.recv().await.ok_or_else(Refusal::closed_by_media)?;
-            Ok((first, session))
-        };
-        timeout(FIRST_RESPONSE_TIMEOUT, opening).await.unwrap_or_else(|_| Err(Refusal::timed_out()))
+    /// Whether rooms must exist before people join.
+    fn needs_room(&self) -> bool {
+        !self.config.room.auto_create
+    }
+
+    async fn knows_room_of(&self, claims: Option<&Claims>) -> bool {
+        let Some(grant) = claims.and_then(|c| c.video.as_ref()) else { return false };
+        self.directory.exists(&grant.room) || self.cluster.knows_room(&grant.room).await
     }
 
     fn answer(&self, upgrade: WebSocketUpgrade, first: SignalResponse, session: Session, span: Span) -> Response {
@@ -118,14 +115,6 @@ impl Gate {
             drop(alive);
         })
     }
-}
-
-/// The client is told little, so the log is told why.
-fn refused(error: OpenError) -> Refusal {
-    if let OpenError::Refused { why } = &error {
-        tracing::info!(why, "a session was refused");
-    }
-    error.into()
 }
 
 fn wants_upgrade(headers: &HeaderMap) -> bool {

@@ -22,6 +22,7 @@ fn directory(change: impl FnOnce(&mut crate::config::Config)) -> (Arc<Directory>
         shards: Shards::new(vec![shard]),
         node: Node::default(),
         ice_servers: Arc::new(|_| Vec::new()),
+        ledger: Default::default(),
     };
     (Directory::new(Arc::new(ctx)), commands)
 }
@@ -42,17 +43,17 @@ async fn leave_reason(session: &mut Session) -> Option<DisconnectReason> {
 #[tokio::test(start_paused = true)]
 async fn rooms_are_created_listed_and_deleted() {
     let (directory, _commands) = directory(|_| ());
-    let room = directory.create(create("a")).await.unwrap();
+    let room = directory.create(create("a"), None).await.unwrap();
     assert_eq!((room.name.as_str(), room.metadata.as_str(), room.num_participants), ("a", "m", 0));
-    let again = directory.create(CreateRoomRequest { metadata: "n".into(), ..create("a") }).await.unwrap();
+    let again = directory.create(CreateRoomRequest { metadata: "n".into(), ..create("a") }, None).await.unwrap();
     assert_eq!(again, room, "a live room is returned unchanged");
-    directory.create(create("b")).await.unwrap();
+    directory.create(create("b"), None).await.unwrap();
     assert_eq!(directory.list(&[]).await.len(), 2);
     assert_eq!(directory.list(&["b".into(), "c".into()]).await.len(), 1);
     directory.delete("a").await.unwrap();
     assert!(!directory.exists("a") && directory.exists("b"));
     assert_eq!(directory.delete("a").await, Err(RoomError::NO_ROOM));
-    assert_ne!(directory.create(create("a")).await.unwrap().sid, room.sid);
+    assert_ne!(directory.create(create("a"), None).await.unwrap().sid, room.sid);
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,7 +103,7 @@ async fn oversized_tokens_and_updates_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_room_leaves_the_directory() {
     let (directory, _commands) = directory(|_| ());
-    directory.create(create("a")).await.unwrap();
+    directory.create(create("a"), None).await.unwrap();
     let mut occupancy = directory.occupancy();
     occupancy.wait_for(|o| o.rooms == 0).await.unwrap();
     assert!(!directory.exists("a"));
@@ -125,7 +126,7 @@ async fn closing_all_says_goodbye_and_empties_the_node() {
 async fn a_room_that_fails_ends_alone_and_tells_its_people() {
     let (directory, _commands) = directory(|_| ());
     let mut ann = directory.open(dual("ann")).await.unwrap();
-    directory.create(create("other")).await.unwrap();
+    directory.create(create("other"), None).await.unwrap();
     directory.break_room("r").await;
     assert_eq!(leave_reason(&mut ann).await, Some(DisconnectReason::StateMismatch));
     assert!(!directory.exists("r") && directory.exists("other"));

@@ -93,6 +93,7 @@ impl World {
             shards: Shards::new(vec![shard]),
             node,
             ice_servers: Arc::new(|_| Vec::new()),
+            ledger: Default::default(),
         };
         let (events, _) = tokio::sync::mpsc::channel(1);
         let seat = Arc::new(Registry::default()).seat("r");

@@ -1,0 +1,384 @@
+//! What the rest of the program sees of the other nodes. Without Redis there are none, and everything is here.
+
+use super::bus::Bus;
+use super::call::{Caller, Patience, RpcError};
+use super::chooser::Chooser;
+use super::delivery::Terms;
+use super::hosted::Hosted;
+use super::method::Method;
+use super::neighbours::Watchers;
+use super::node::{Beat, Gauge, Identity};
+use super::owner::Owned;
+use super::place::{Finder, Memory, Place, PlaceError};
+use super::redis::{ConnectError, Redis, Status};
+use super::relay::{self, Arrival, Relayed, Route};
+use super::serve::{Methods, Server};
+use super::store::Store;
+use super::stream::{Stream, Streams};
+use super::sweep::Sweeper;
+use super::table::Registration;
+use super::{keys, ownership};
+use crate::config::Config;
+use crate::limits::{ARRIVALS_MAX, LEAVE_TIMEOUT, OWNER_VERIFY_INTERVAL, PROMISE_TIMEOUT, SETTLE_TIMEOUT};
+use crate::proto::psrpc::ErrorCode;
+use crate::proto::{NodeState, Room, StartSession};
+use prost::Message;
+use redis::Cmd;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+/// The other nodes, if there are any.
+#[derive(Clone, Default)]
+pub struct Cluster(Option<Arc<Member>>);
+
+/// One node among others.
+pub struct Member {
+    identity: Identity,
+    redis: Redis,
+    store: Store,
+    bus: Bus,
+    caller: Caller,
+    server: Server,
+    streams: Streams,
+    route: Route,
+    patience: Patience,
+    beat: Beat,
+    owned: Owned,
+    watchers: Watchers,
+    chooser: Chooser,
+    hosted: OnceLock<Arc<dyn Hosted>>,
+    /// Rooms claimed for this node that may not have begun yet.
+    promised: Mutex<HashMap<String, Instant>>,
+    is_alone: AtomicBool,
+    every: Duration,
+}
+
+/// Ends when dropped.
+pub struct Running {
+    tasks: Vec<JoinHandle<()>>,
+    _streams: Registration,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Streams that other nodes open to this one.
+pub struct Doorway {
+    streams: mpsc::Receiver<Stream>,
+}
+
+impl Cluster {
+    /// One node that stands alone.
+    pub fn single() -> Cluster {
+        Cluster(None)
+    }
+
+    /// Fails if Redis does not answer.
+    pub async fn join(config: &Config, identity: Identity) -> Result<(Cluster, Doorway), ConnectError> {
+        let redis = Redis::connect(&config.redis).await?;
+        let bus = Bus::start(redis.clone());
+        let inbox_max = config.signal_relay.stream_buffer_size as usize;
+        let (streams, accepted) = Streams::new(bus.clone(), &identity.id, inbox_max);
+        let member = Member {
+            store: Store::new(redis.clone()),
+            caller: Caller::new(bus.clone()),
+            server: Server::new(bus.clone(), redis.clone()),
+            route: Route { terms: Terms::from(&config.signal_relay), status: redis.status() },
+            patience: Patience::from(&config.psrpc),
+            beat: Beat::new(identity.clone(), redis.clock()),
+            owned: Owned::new(redis.clone(), &identity.id),
+            watchers: Watchers::new(redis.clone()),
+            chooser: Chooser::new(config)?,
+            hosted: OnceLock::new(),
+            promised: Mutex::default(),
+            is_alone: AtomicBool::new(false),
+            every: config.node_stats.stats_update_interval,
+            identity,
+            redis,
+            bus,
+            streams,
+        };
+        Ok((Cluster(Some(Arc::new(member))), Doorway { streams: accepted }))
+    }
+
+    pub fn member(&self) -> Option<&Arc<Member>> {
+        self.0.as_ref()
+    }
+
+    /// Where the room is, or is to be. Ask only for rooms that are not here already: those stay.
+    pub async fn place(&self, room: &str, wanted: Option<&str>) -> Result<Place, PlaceError> {
+        match &self.0 {
+            Some(member) => member.place(room, wanted).await,
+            None => Ok(Place::Here),
+        }
+    }
+
+    /// The node that has the room, if one that lives has it.
+    pub async fn find(&self, room: &str) -> Result<Option<Place>, PlaceError> {
+        match &self.0 {
+            Some(member) => member.finder().find(room).await,
+            None => Ok(Some(Place::Here)),
+        }
+    }
+
+    /// Whether the room was given to this node, by whichever.
+    pub async fn is_given_to_us(&self, room: &str) -> bool {
+        match &self.0 {
+            Some(member) => member.store.node_of(room).await.is_ok_and(|node| node.as_deref() == Some(member.id())),
+            None => true,
+        }
+    }
+
+    /// Whether any node has had the room and it was not closed since.
+    pub async fn knows_room(&self, room: &str) -> bool {
+        self.inheritance(room).await.is_some()
+    }
+
+    /// The room as the store has it.
+    pub async fn inheritance(&self, room: &str) -> Option<Room> {
+        self.0.as_ref()?.store.room(room).await.ok().flatten()
+    }
+
+    /// A session on another node; see [`relay::open`].
+    pub async fn relay<Out: Message + 'static, In: Message + Default + 'static>(
+        &self,
+        node: &str,
+        start: StartSession,
+        farewell: In,
+    ) -> Result<Relayed<Out, In>, RpcError> {
+        match &self.0 {
+            Some(member) => member.relay(node, start, farewell).await,
+            None => Err(RpcError::new(ErrorCode::Unavailable, "this node stands alone")),
+        }
+    }
+
+    /// Returns when others can find what has changed in the room here, or soon after if they cannot be told now.
+    pub async fn settle(&self, settled: impl Future<Output = ()>) {
+        if let Some(member) = &self.0
+            && member.redis.is_up()
+        {
+            let _ = timeout(SETTLE_TIMEOUT, async {
+                settled.await;
+                member.bus.all_confirmed().await;
+            })
+            .await;
+        }
+    }
+
+    pub fn set_state(&self, state: NodeState) {
+        if let Some(member) = &self.0 {
+            member.beat.set_state(state);
+        }
+    }
+}
+
+impl Member {
+    pub fn id(&self) -> &str {
+        &self.identity.id
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub fn status(&self) -> Status {
+        self.redis.status().borrow().clone()
+    }
+
+    /// Whether messages of other nodes reach us.
+    pub fn is_listening(&self) -> bool {
+        *self.bus.listening().borrow()
+    }
+
+    /// How long others have not heard of this node.
+    pub fn unheard(&self) -> Option<Duration> {
+        self.beat.age()
+    }
+
+    /// How far this machine's clock is from the cluster's, in milliseconds.
+    pub fn clock_offset_ms(&self) -> i64 {
+        self.redis.clock().offset_ms()
+    }
+
+    /// Methods this node serves to others.
+    pub fn methods(&self) -> Methods {
+        self.server.methods()
+    }
+
+    /// Calls with the configured patience.
+    pub async fn call<Req: Message, Res: Message + Default>(
+        &self,
+        method: &Method<Req, Res>,
+        topic: &[&str],
+        request: &Req,
+    ) -> Result<Res, RpcError> {
+        self.call_patiently(method, topic, request, self.patience).await
+    }
+
+    pub async fn call_patiently<Req: Message, Res: Message + Default>(
+        &self,
+        method: &Method<Req, Res>,
+        topic: &[&str],
+        request: &Req,
+        patience: Patience,
+    ) -> Result<Res, RpcError> {
+        self.caller.call(method, topic, request, patience).await
+    }
+
+    /// Everybody's answers until the time is over.
+    pub async fn call_all<Req: Message, Res: Message + Default>(
+        &self,
+        method: &Method<Req, Res>,
+        topic: &[&str],
+        request: &Req,
+        patience: Duration,
+    ) -> Vec<Res> {
+        self.caller.call_all(method, topic, request, patience).await
+    }
+
+    async fn relay<Out: Message + 'static, In: Message + Default + 'static>(
+        &self,
+        node: &str,
+        start: StartSession,
+        farewell: In,
+    ) -> Result<Relayed<Out, In>, RpcError> {
+        let alive = self.watchers.watch(node);
+        relay::open(&self.streams, node, start, farewell, self.route.clone(), alive).await
+    }
+
+    /// Begins to be seen, heard and called. `arrivals` are participants whose WebSockets other nodes have.
+    pub fn start(
+        self: &Arc<Self>,
+        doorway: Doorway,
+        hosted: Arc<dyn Hosted>,
+        gauge: Gauge,
+    ) -> (Running, mpsc::Receiver<Arrival>) {
+        let _ = self.hosted.set(hosted.clone());
+        let (door, arrivals) = mpsc::channel(ARRIVALS_MAX);
+        let (owner, beat, watch, memory) = (self.clone(), self.clone(), self.clone(), self.clone());
+        let remembered = hosted.clone();
+        let sweeper = Sweeper::new(self.redis.clone(), self.id());
+        let tasks = vec![
+            tokio::spawn(async move { owner.owned.keep(&*hosted, &owner.watchers).await }),
+            tokio::spawn(async move {
+                let lost = || beat.owned.note_loss();
+                beat.beat.keep(&beat.redis, &beat.bus, beat.every, &gauge, lost).await;
+            }),
+            tokio::spawn(async move { memory.remember(&*remembered).await }),
+            tokio::spawn(async move { watch.watchers.keep().await }),
+            tokio::spawn(sweeper.keep()),
+            tokio::spawn(receive(doorway.streams, door, self.route.clone())),
+        ];
+        (Running { tasks, _streams: self.streams.serve() }, arrivals)
+    }
+
+    /// Never returns.
+    async fn remember(&self, hosted: &dyn Hosted) {
+        let mut looks = interval(OWNER_VERIFY_INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            if let Ok(nodes) = self.redis.query::<usize>(&Cmd::hlen(keys::NODES)).await {
+                self.is_alone.store(nodes <= 1, Ordering::Relaxed);
+                self.break_old_promises(hosted).await;
+            }
+        }
+    }
+
+    /// Rooms given to us whose first participant never came.
+    async fn break_old_promises(&self, hosted: &dyn Hosted) {
+        let mut old = Vec::new();
+        self.promises().retain(|room, since| {
+            let keep = since.elapsed() < PROMISE_TIMEOUT;
+            if !keep {
+                old.push(room.clone());
+            }
+            keep
+        });
+        for room in old.iter().filter(|room| hosted.record(room).is_none()) {
+            let _ = ownership::release(&self.redis, room, self.id()).await;
+        }
+    }
+
+    fn promises(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.promised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last word: the rooms are closed, and others are told.
+    pub async fn leave(&self) {
+        let leaving = async {
+            if let Some(hosted) = self.hosted.get() {
+                self.owned.release_all(&**hosted, &self.watchers).await;
+            }
+            self.beat.withdraw(&self.redis).await
+        };
+        match timeout(LEAVE_TIMEOUT, leaving).await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => tracing::warn!(%error, "other nodes could not be told that this one stops"),
+            Err(_) => tracing::warn!("other nodes could not be told in time that this one stops"),
+        }
+    }
+
+    async fn place(&self, room: &str, wanted: Option<&str>) -> Result<Place, PlaceError> {
+        match self.finder().place(room, wanted).await {
+            Err(PlaceError::Unknown(error)) if self.memory(room).proves_ours() => {
+                tracing::info!(room, %error, "nobody else can have the room; it is taken without redis");
+                Ok(Place::Here)
+            }
+            Ok(Place::Here) => {
+                self.promises().insert(room.to_owned(), Instant::now());
+                Ok(Place::Here)
+            }
+            Ok(Place::There(node)) => {
+                self.chooser.note_joins(&node, 1, self.redis.clock().unix_s());
+                Ok(Place::There(node))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn finder(&self) -> Finder<'_> {
+        let Member { redis, store, watchers, chooser, .. } = self;
+        Finder { redis, store, watchers, chooser, node: self.id() }
+    }
+
+    /// Gives a room of this node to another, and has its so many people told to go there. The node it went to; an error
+    /// leaves the room where it is.
+    pub async fn hand_over(&self, room: &str, people: u32) -> Result<String, PlaceError> {
+        let node = self.finder().hand_over(room).await?;
+        self.chooser.note_joins(&node, people, self.redis.clock().unix_s());
+        if let Some(hosted) = self.hosted.get() {
+            hosted.give_up(room).await;
+        }
+        Ok(node)
+    }
+
+    fn memory(&self, room: &str) -> Memory {
+        let promised = self.promises().contains_key(room);
+        Memory {
+            is_alone: self.is_alone.load(Ordering::Relaxed),
+            is_ours: promised || self.owned.holds(room),
+            unheard: self.beat.age(),
+        }
+    }
+}
+
+/// Hears out whoever comes, all at once.
+async fn receive(mut streams: mpsc::Receiver<Stream>, door: mpsc::Sender<Arrival>, route: Route) {
+    while let Some(stream) = streams.recv().await {
+        let (door, route) = (door.clone(), route.clone());
+        tokio::spawn(async move {
+            if let Some(arrival) = relay::arrival(stream, route).await {
+                let _ = door.send(arrival).await;
+            }
+        });
+    }
+}

@@ -1,0 +1,115 @@
+//! This node's entry among the nodes (CLUSTER.md §5): written every two seconds, after each change, and as soon as Redis is
+//! back. That it was missing shows that the store has lost what it knew.
+
+use super::bus::Bus;
+use super::keys;
+use super::method::{KEEPALIVE, PING};
+use super::redis::{Redis, StoreError};
+use super::{channel, clock::Clock, version};
+use crate::limits::NODE_BEAT_INTERVAL_MIN;
+use crate::proto::psrpc::Wrapped;
+use crate::proto::rpc::KeepalivePing;
+use crate::proto::{Node, NodeState, NodeStats};
+use prost::Message;
+use redis::Cmd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Gathers what the node has to say of itself; `started_at` and `updated_at` are filled in here.
+pub type Gauge = Arc<dyn Fn() -> NodeStats + Send + Sync>;
+
+/// What does not change about a node.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    pub id: String,
+    pub ip: String,
+    pub region: String,
+}
+
+pub struct Beat {
+    identity: Identity,
+    started_at: i64,
+    state: watch::Sender<NodeState>,
+    /// When the entry was written last.
+    last: Mutex<Option<Instant>>,
+}
+
+impl Beat {
+    pub fn new(identity: Identity, clock: &Clock) -> Beat {
+        let state = watch::Sender::new(NodeState::StartingUp);
+        Beat { identity, started_at: clock.unix_s(), state, last: Mutex::default() }
+    }
+
+    pub fn set_state(&self, state: NodeState) {
+        self.state.send_replace(state);
+    }
+
+    /// How long others have not heard of this node; `None` if never.
+    pub fn age(&self) -> Option<Duration> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
+    }
+
+    /// `lost` is called when the entry was not there. Never returns.
+    pub async fn keep(&self, redis: &Redis, bus: &Bus, every: Duration, gauge: &Gauge, lost: impl Fn()) {
+        let mut ticks = interval(every.max(NODE_BEAT_INTERVAL_MIN));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut state, mut status) = (self.state.subscribe(), redis.status());
+        let mut is_first = true;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => (),
+                _ = state.changed() => (),
+                _ = status.changed() => (),
+            }
+            if !status.borrow_and_update().is_up() {
+                continue;
+            }
+            self.ping(redis, bus);
+            match self.write(redis, gauge()).await {
+                Ok(was_missing) => {
+                    if was_missing && !is_first {
+                        lost();
+                    }
+                    is_first = false;
+                }
+                Err(error) => tracing::debug!(%error, "other nodes do not hear that this one is there"),
+            }
+        }
+    }
+
+    /// The reference has every node call itself, and others may listen.
+    fn ping(&self, redis: &Redis, bus: &Bus) {
+        let ping = KeepalivePing { timestamp: redis.clock().unix_s() };
+        bus.publish(channel::request(KEEPALIVE, PING, &[&self.identity.id]), ping.wrap());
+    }
+
+    /// Whether there was no entry.
+    async fn write(&self, redis: &Redis, stats: NodeStats) -> Result<bool, StoreError> {
+        let entry = self.entry(stats, redis.clock().unix_s()).encode_to_vec();
+        let added: u64 = redis.query(&Cmd::hset(keys::NODES, &self.identity.id, entry)).await?;
+        if added > 0 {
+            version::announce(redis, &self.identity.id).await?;
+        }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Ok(added > 0)
+    }
+
+    fn entry(&self, stats: NodeStats, now_s: i64) -> Node {
+        Node {
+            id: self.identity.id.clone(),
+            ip: self.identity.ip.clone(),
+            num_cpus: stats.num_cpus,
+            region: self.identity.region.clone(),
+            state: *self.state.borrow() as i32,
+            stats: Some(NodeStats { started_at: self.started_at, updated_at: now_s, ..stats }),
+            ..Node::default()
+        }
+    }
+
+    pub async fn withdraw(&self, redis: &Redis) -> Result<(), StoreError> {
+        redis.query::<()>(&Cmd::hdel(keys::NODES, &self.identity.id)).await?;
+        version::withdraw(redis, &self.identity.id).await
+    }
+}

@@ -1,0 +1,3 @@
+//! What nodes and workers say to each other, as recorded.
+
+mod golden;

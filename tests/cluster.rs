@@ -1,0 +1,17 @@
+//! Several real nodes and a real redis-server on loopback: people on different nodes meet, and go on meeting whatever
+//! becomes of Redis or of a node. Needs redis-server in the path.
+
+mod cluster {
+    mod calls;
+    mod cut;
+    mod death;
+    mod drain;
+    #[path = "../cli/lkops.rs"]
+    #[allow(dead_code, reason = "other tests run the binary in other ways")]
+    mod lkops;
+    mod meeting;
+    mod redis_server;
+    #[path = "../e2e/server.rs"]
+    mod server;
+    mod world;
+}
