@@ -130,6 +130,9 @@ impl Incoming {
         self.stats.frames += 1;
         if stamp.key_frame {
             self.note_key_frame(now);
+        } else if self.stats.key_frames == 0 {
+            // What came before the description that names the stream is not here: nothing to decode this from.
+            self.wants_key_frame = self.setup.is_video;
         }
         if stamp.key_frame || !self.setup.is_video {
             self.stats.first_frame_at.get_or_insert(now);
@@ -439,6 +442,16 @@ mod tests {
         }
         assert!(nacks.is_empty() && track.poll_pli(now), "given up");
         assert!(!track.poll_pli(now + PLI_EVERY), "once");
+    }
+
+    #[test]
+    fn a_stream_met_in_the_middle_needs_a_key_frame() {
+        let mut track = incoming(true);
+        feed(&mut track, &[0, 1, 2, 3]);
+        assert!(!track.poll_pli(track.since));
+        let mut late = incoming(true);
+        feed(&mut late, &[2, 3]);
+        assert!(late.poll_pli(late.since));
     }
 
     #[test]
