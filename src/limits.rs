@@ -23,6 +23,15 @@ pub const VIDEO_HISTORY_PACKETS: usize = 512;
 /// Packets of audio history, as above.
 pub const AUDIO_HISTORY_PACKETS: usize = 256;
 
+/// How long a packet is worth sending again: three round trips of a slow path, after which a decoder has given it up.
+pub const RESEND_HOLD: Duration = Duration::from_secs(1);
+
+/// What a history begins with: a low layer or a voice needs no more.
+pub const HISTORY_PACKETS_MIN: usize = 16;
+pub const HISTORY_BYTES_MIN: usize = 4_096;
+
+const _: () = assert!(HISTORY_BYTES_MIN > 2 * DATAGRAM_BYTES_MAX);
+
 /// Tracks announced by AddTrack but not yet seen in an SDP, per participant (WIRE.md §2.7).
 pub const PENDING_TRACKS_MAX: usize = 20;
 
@@ -34,6 +43,15 @@ pub const ROUTES_FOREIGN_MAX: usize = 65_536;
 
 /// Events kept back for a room that does not keep up, per peer; a peer beyond that is ended.
 pub const PEER_EVENT_BACKLOG_MAX: usize = 8_192;
+
+/// Buffers of sent runs a shard keeps, in bytes: a run of audio for each of a thousand listeners.
+pub const SPARE_BYTES_MAX: usize = 4 << 20;
+
+/// Packets gathered before they are forwarded, in bytes: what one read of the sockets may bring.
+pub const GATHERED_BYTES_MAX: usize = 512 << 10;
+
+/// Datagrams on their way to a sibling shard in one turn, in bytes: as much as one turn may read.
+pub const HANDOVER_BYTES_MAX: usize = GATHERED_BYTES_MAX;
 
 /// Datagrams and commands taken before the sockets are looked at again.
 pub const SHARD_TURN_MAX: usize = 1_024;
@@ -132,7 +150,7 @@ pub const NACK_TRIES_MAX: u8 = 5;
 /// How often one packet is sent again to one subscriber (WIRE.md §4.3).
 pub const RESENDS_MAX: u8 = 3;
 
-/// Average packet sizes the history reserves room for, in bytes. Larger packets shorten it, they do not grow it.
+/// Average packet sizes that bound a history, in bytes. Larger packets shorten it.
 pub const VIDEO_PACKET_BYTES: usize = 1_250;
 pub const AUDIO_PACKET_BYTES: usize = 256;
 

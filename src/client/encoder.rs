@@ -40,6 +40,8 @@ pub struct Frame {
     pub packets: u16,
     pub key_frame: bool,
     bytes_each: usize,
+    /// So many of the last packets are a byte longer, as where encoders cut pictures into about equal parts.
+    longer: u16,
     tid: u8,
 }
 
@@ -89,8 +91,9 @@ impl Encoder {
         self.count.frames = self.count.frames.wrapping_add(1);
         let bytes = self.next_bytes(key_frame);
         let packets = bytes.div_ceil(PAYLOAD_BYTES_MAX).clamp(1, usize::from(u16::MAX));
-        let bytes_each = bytes.div_ceil(packets).clamp(BYTES_MIN, PAYLOAD_BYTES_MAX);
-        Frame { packets: packets as u16, key_frame, bytes_each, tid }
+        let bytes_each = (bytes / packets).clamp(BYTES_MIN, PAYLOAD_BYTES_MAX);
+        let longer = if bytes_each < PAYLOAD_BYTES_MAX { bytes % packets } else { 0 };
+        Frame { packets: packets as u16, key_frame, bytes_each, longer: longer as u16, tid }
     }
 
     fn next_bytes(&mut self, key_frame: bool) -> usize {
@@ -106,7 +109,8 @@ impl Encoder {
     /// Fills `payload` with that packet of the frame.
     pub fn packet(&mut self, frame: &Frame, index: u16, sent_us: u64, payload: &mut Vec<u8>) {
         payload.clear();
-        payload.resize(frame.bytes_each, FILLING);
+        let is_longer = index >= frame.packets - frame.longer;
+        payload.resize(frame.bytes_each + usize::from(is_longer), FILLING);
         let picture = Picture {
             key_frame: frame.key_frame,
             starts: index == 0,
@@ -157,11 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn frames_have_the_bit_rate_and_equal_packets() {
+    fn frames_have_the_bit_rate_and_packets_of_about_equal_size() {
         let all = frames(&VideoSource::p720(2_000_000), 31);
         let bytes: usize = all[..30].iter().flatten().map(Vec::len).sum();
         assert!(bytes.abs_diff(250_000) < 2500, "{bytes} bytes a second, the key frame among them");
-        assert!(all.iter().all(|f| f.iter().all(|p| p.len() == f[0].len() && p.len() <= PAYLOAD_BYTES_MAX)));
+        assert!(all.iter().all(|f| f.iter().all(|p| p.len() - f[0].len() <= 1 && p.len() <= PAYLOAD_BYTES_MAX)));
+        assert!(all.iter().any(|f| f[0].len() < f[f.len() - 1].len()), "the last ones are longer");
         let numbers = all.iter().flatten().map(|p| Stamp::read(p).unwrap().number);
         assert!(numbers.enumerate().all(|(i, n)| n as usize == i));
     }

@@ -38,6 +38,8 @@ pub struct Setup {
     /// What REMB tells the server it may send, in bits per second.
     pub downlink_bps: u64,
     pub loss: Loss,
+    pub offload: bool,
+    pub light: bool,
     pub events: mpsc::Sender<Event>,
     pub messages: mpsc::Sender<Message>,
 }

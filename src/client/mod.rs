@@ -9,7 +9,7 @@ mod continuity;
 mod counters;
 mod description;
 mod driver;
-mod encoder;
+pub mod encoder;
 mod engine;
 mod incoming;
 pub mod media;

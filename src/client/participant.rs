@@ -51,6 +51,11 @@ pub struct Options {
     /// What the server is told it may send, in bits per second.
     pub downlink_bps: u64,
     pub loss: Loss,
+    /// Datagrams are sent and received in runs where the kernel can. Without it a participant's packets cost the server
+    /// what those of a browser behind an ordinary network cost.
+    pub offload: bool,
+    /// Received media is counted by its headers and not decrypted: a crowd of receivers that costs little itself.
+    pub light: bool,
     pub ping_interval: Duration,
 }
 
@@ -68,6 +73,8 @@ impl Options {
             ice: true,
             downlink_bps: 100_000_000,
             loss: Loss::default(),
+            offload: true,
+            light: false,
             ping_interval: PING_INTERVAL,
         }
     }

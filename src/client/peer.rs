@@ -15,7 +15,7 @@ use super::stats::{ConnectionStats, Stats};
 use super::uplink::Uplink;
 use crate::net::udp::RecvSlots;
 use crate::transport::{Certificate, Failure, Input, PeerConfig, PeerError, PeerEvent, Proto};
-use crate::wire::rtp::RtpHeader;
+use crate::wire::{self, rtp::RtpHeader};
 use mio::Registry;
 use rustc_hash::FxHashMap;
 use std::io;
@@ -48,6 +48,7 @@ pub struct Connection {
     proto: Proto,
     downlink_bps: u64,
     loss: Loss,
+    light: bool,
     connected: bool,
     outgoing: Vec<Outgoing>,
     incoming: Vec<Incoming>,
@@ -90,7 +91,7 @@ impl Connection {
         certificate: Arc<Certificate>,
         setup: Setup,
     ) -> Result<Connection, ConnectionError> {
-        let sockets = Sockets::bind(owner, registry, setup.local)?;
+        let sockets = Sockets::bind(owner, registry, setup.local, setup.offload)?;
         let local = sockets.local();
         let config = PeerConfig {
             ice_lite: false,
@@ -113,6 +114,7 @@ impl Connection {
             proto: setup.proto,
             downlink_bps: setup.downlink_bps,
             loss: setup.loss,
+            light: setup.light,
             connected: false,
             outgoing: Vec::new(),
             incoming: Vec::new(),
@@ -228,8 +230,12 @@ impl Connection {
             if !self.sockets.recv_udp(slots) {
                 return false;
             }
-            let now_us = clock::unix_us();
-            slots.for_each(|datagram, from, _| self.handle_datagram(now, now_us, Proto::Udp, from, datagram));
+            let read_us = clock::unix_us();
+            slots.for_each_timed(|datagram, from, _, taken| {
+                // What this process took to get to it is not the network's delay.
+                let now_us = taken.and_then(|at| u64::try_from(at.as_micros()).ok()).unwrap_or(read_us);
+                self.handle_datagram(now, now_us, Proto::Udp, from, datagram);
+            });
         }
         true
     }
@@ -245,6 +251,9 @@ impl Connection {
 
     fn handle_datagram(&mut self, now: Instant, now_us: u64, proto: Proto, from: SocketAddr, datagram: &mut [u8]) {
         self.stats.datagrams_in += 1;
+        if self.light && self.connected && wire::classify(datagram) == wire::Datagram::Rtp {
+            return self.handle_rtp(now, now_us, datagram);
+        }
         match self.peer.handle_datagram(now, proto, self.local, from, datagram) {
             Input::Rtp(_) if happens(self.loss.down) => {}
             Input::Rtp(len) => self.handle_rtp(now, now_us, datagram.get(..len).unwrap_or_default()),
@@ -261,6 +270,7 @@ impl Connection {
             return;
         };
         let (Place::Media(at) | Place::Rtx(at)) = place;
+        self.stats.first_media.get_or_insert(now);
         let Some(track) = self.incoming.get_mut(at) else { return };
         self.stats.packets_in += 1;
         self.stats.bytes_in += header.payload(packet).len() as u64;

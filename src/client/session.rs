@@ -180,6 +180,8 @@ impl Session {
             channels: if channels { wanted.to_vec() } else { Vec::new() },
             downlink_bps: self.options.downlink_bps,
             loss: self.options.loss,
+            offload: self.options.offload,
+            light: self.options.light,
             events: events.clone(),
             messages: self.messages.clone(),
         }))

@@ -21,6 +21,7 @@ pub struct Sockets {
     owner: usize,
     registry: Registry,
     udp: Udp,
+    offload: bool,
     tcp: Vec<Connection>,
 }
 
@@ -37,10 +38,10 @@ enum State {
 }
 
 impl Sockets {
-    /// Binds a UDP socket at that address.
-    pub fn bind(owner: usize, registry: Registry, local: IpAddr) -> io::Result<Sockets> {
-        let udp = open_udp(owner, &registry, local)?;
-        Ok(Sockets { owner, registry, udp, tcp: Vec::new() })
+    /// Binds a UDP socket at that address. `offload`: datagrams may come and go in runs.
+    pub fn bind(owner: usize, registry: Registry, local: IpAddr, offload: bool) -> io::Result<Sockets> {
+        let udp = open_udp(owner, &registry, local, offload)?;
+        Ok(Sockets { owner, registry, udp, offload, tcp: Vec::new() })
     }
 
     pub fn local(&self) -> SocketAddr {
@@ -49,12 +50,12 @@ impl Sockets {
 
     /// Most datagrams one [`Sockets::send_udp`] may carry.
     pub fn segments_max(&self) -> usize {
-        self.udp.segments_max()
+        if self.offload { self.udp.segments_max() } else { 1 }
     }
 
     /// Goes on with another UDP socket, as when a NAT forgets the old mapping.
     pub fn rebind(&mut self) -> io::Result<()> {
-        let udp = open_udp(self.owner, &self.registry, self.udp.local().ip())?;
+        let udp = open_udp(self.owner, &self.registry, self.udp.local().ip(), self.offload)?;
         // It is closed anyway.
         let _ = self.registry.deregister(self.udp.source());
         self.udp = udp;
@@ -126,8 +127,11 @@ impl Sockets {
     }
 }
 
-fn open_udp(owner: usize, registry: &Registry, local: IpAddr) -> io::Result<Udp> {
+fn open_udp(owner: usize, registry: &Registry, local: IpAddr, offload: bool) -> io::Result<Udp> {
     let mut udp = Udp::bind(SocketAddr::new(local, 0), false)?;
+    if !offload {
+        udp.set_gro(false)?;
+    }
     registry.register(udp.source(), token(owner, 0), Interest::READABLE)?;
     Ok(udp)
 }

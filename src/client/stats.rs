@@ -170,6 +170,8 @@ pub struct ConnectionStats {
     /// Transport-wide feedback received and sent.
     pub feedback_in: u64,
     pub feedback_out: u64,
+    /// When media first came.
+    pub first_media: Option<Instant>,
     /// Data-channel messages nobody took in time.
     pub messages_dropped: u64,
 }
@@ -221,6 +223,13 @@ impl Latency {
     pub fn merge(&mut self, other: &Latency) {
         self.counts.iter_mut().zip(&other.counts).for_each(|(a, b)| *a = a.saturating_add(*b));
         self.max = self.max.max(other.max);
+    }
+
+    /// What came after `earlier`, a copy of this one. The maximum stays that of all.
+    pub fn since(&self, earlier: &Latency) -> Latency {
+        let mut counts = self.counts;
+        counts.iter_mut().zip(&earlier.counts).for_each(|(now, then)| *now = now.saturating_sub(*then));
+        Latency { counts, max: self.max }
     }
 
     pub fn count(&self) -> u64 {

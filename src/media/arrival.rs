@@ -48,6 +48,8 @@ pub struct Arrival {
     pub marker: bool,
     /// Without padding; empty for packets that are padding only.
     pub payload: Span,
+    /// Bytes of padding that make it as long as its neighbours, the count byte included; 0 is none.
+    pub padding: u8,
     /// Packets just before this one that did not come by now; 0 for a late packet.
     pub missing_before: u8,
     pub spatial: u8,
@@ -120,6 +122,7 @@ impl Arrival {
             timestamp: 0,
             marker: false,
             payload: Span { begin: 12, bytes: 10 },
+            padding: 0,
             missing_before: 0,
             spatial: 0,
             temporal: 0,

@@ -144,6 +144,7 @@ impl DownTrack {
             marker: arrival.marker || ends_picture,
             vp8,
             red_block: form.red_block,
+            padding: if self.is_video { arrival.padding } else { 0 },
         };
         Ok(self.send(now, up, arrival, &sent, form.payload))
     }
@@ -203,7 +204,7 @@ impl DownTrack {
     }
 
     fn send(&mut self, now: Instant, up: &UpTrack, arrival: &Arrival, sent: &Sent, payload: Span) -> Outgoing {
-        self.sent.push(*sent);
+        self.sent.push(now, sent);
         self.rewriter.note_sent(now, sent.timestamp);
         self.injector.stop();
         self.reports.note_sent(usize::from(payload.bytes));
@@ -232,6 +233,7 @@ impl DownTrack {
             },
             original_sequence: None,
             payload,
+            padding: sent.padding,
             vp8: sent.vp8,
             // Frame numbers of separate streams have nothing to do with each other: after a switch they would mislead.
             dependency: self
@@ -282,6 +284,7 @@ impl DownTrack {
             marker: false,
             vp8: None,
             red_block: Some(back - 1),
+            padding: 0,
         };
         (!self.sent.contains(sequence)).then_some(sent)
     }
@@ -397,7 +400,7 @@ impl DownTrack {
         }
         let sent = self.sent.find(sequence)?;
         let (arrival, packet) = up.find(sent.source, sent.incoming)?;
-        Some((self.outgoing(up, arrival, sent, self.payload_of(arrival, sent)?), packet))
+        Some((self.outgoing(up, arrival, &sent, self.payload_of(arrival, &sent)?), packet))
     }
 
     /// A packet that came before the leg knew it would follow its stream: when the first packet of a key frame is
@@ -431,6 +434,7 @@ impl DownTrack {
         self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
         Outgoing {
             original_sequence: Some(outgoing.header.sequence),
+            padding: 0,
             header: OutHeader { sequence: self.rtx_sequence, payload_type, ssrc, ..outgoing.header },
             ..outgoing
         }

@@ -4,7 +4,7 @@
 use super::arrival::Span;
 use crate::wire::codec::vp8;
 use crate::wire::ext::AbsCaptureTime;
-use crate::wire::rtp::{OutHeader, write_header};
+use crate::wire::rtp::{OutHeader, set_padding, write_header};
 use smallvec::SmallVec;
 
 /// Extension elements that fit without allocation: two of ours and those of the pacer.
@@ -18,6 +18,8 @@ pub struct Outgoing {
     pub original_sequence: Option<u16>,
     /// In the incoming packet.
     pub payload: Span,
+    /// Bytes of padding behind it, the count byte included; 0 is none.
+    pub padding: u8,
     /// Written over the payload descriptor's.
     pub vp8: Option<vp8::Numbers>,
     /// Dependency descriptor as it came: id, and where in the incoming packet.
@@ -41,6 +43,17 @@ impl Outgoing {
         place.copy_from_slice(payload);
         if let Some(numbers) = &self.vp8 {
             vp8::rewrite(place, numbers);
+        }
+        self.write_padding(out, end)
+    }
+
+    fn write_padding(&self, out: &mut [u8], begin: usize) -> Option<usize> {
+        let end = begin + usize::from(self.padding);
+        let padding = out.get_mut(begin..end)?;
+        padding.fill(0);
+        if let Some(count) = padding.last_mut() {
+            *count = self.padding;
+            set_padding(out, true);
         }
         Some(end)
     }
@@ -71,6 +84,7 @@ mod tests {
             header: OutHeader { marker: true, payload_type: 97, sequence: 7, timestamp: 8, ssrc: 9 },
             original_sequence: None,
             payload: Span { begin: 12, bytes: 6 },
+            padding: 0,
             vp8: None,
             dependency: None,
             capture_time: None,
@@ -94,6 +108,16 @@ mod tests {
         let mut out = [0; 64];
         let length = Outgoing { original_sequence: Some(0x0102), ..outgoing() }.write(&PACKET, &[], &mut out).unwrap();
         assert_eq!(out[12..length], [1, 2, 0x90, 0x80, 0x80, 0x05, 0xAA, 0xBB]);
+    }
+
+    #[test]
+    fn padding_makes_it_longer_and_leaves_the_payload_alone() {
+        let mut out = [0xFF; 64];
+        let length = Outgoing { padding: 3, ..outgoing() }.write(&PACKET, &[], &mut out).unwrap();
+        assert_eq!((length, &out[18..length]), (21, &[0, 0, 3][..]));
+        let header = RtpHeader::parse(&out[..length]).unwrap();
+        assert_eq!(header.payload(&out[..length]), &PACKET[12..]);
+        assert_eq!(Outgoing { padding: 3, ..outgoing() }.write(&PACKET, &[], &mut out[..20]), None);
     }
 
     #[test]

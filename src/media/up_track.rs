@@ -191,6 +191,7 @@ impl UpTrack {
             timestamp: header.timestamp,
             marker: header.marker,
             payload: Span::of(packet, incoming.payload),
+            padding: 0,
             missing_before: admitted.missing_before,
             spatial: if layered { found.spatial } else { layer as u8 },
             temporal: found.temporal,

@@ -2,5 +2,6 @@
 //! `server`; knows nothing of what a datagram means.
 
 pub mod addr;
+mod offload;
 pub mod tcp;
 pub mod udp;

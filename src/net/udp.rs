@@ -1,9 +1,11 @@
 //! One UDP socket: batched receive, and send with segmentation offload where the kernel has it.
 
+use super::offload;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// Kernel socket buffers we ask for, in bytes: a tenth of a second at 1 Gbit/s. The kernel may give less.
 const SOCKET_BUFFER_BYTES: usize = 8 << 20;
@@ -42,6 +44,11 @@ impl Udp {
 
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Whether the kernel may hand over datagrams of one sender joined (UDP_GRO). It may from the start, where it can.
+    pub fn set_gro(&self, on: bool) -> io::Result<()> {
+        offload::set_gro(&self.socket, on)
     }
 
     /// For registering with a poller.
@@ -96,12 +103,22 @@ impl RecvSlots {
 
     /// Calls `each` for every datagram with its sender and the local address it was sent to.
     pub fn for_each(&mut self, mut each: impl FnMut(&mut [u8], SocketAddr, Option<IpAddr>)) {
+        self.for_each_timed(|datagram, from, to, _| each(datagram, from, to));
+    }
+
+    /// As [`RecvSlots::for_each`], with the time since 1970 at which the kernel took the datagram in.
+    pub fn for_each_timed(&mut self, mut each: impl FnMut(&mut [u8], SocketAddr, Option<IpAddr>, Option<Duration>)) {
         for (slot, meta) in self.bytes.chunks_exact_mut(SLOT_BYTES).zip(&self.meta).take(self.count) {
             let train = slot.get_mut(..meta.len).unwrap_or_default();
             for datagram in train.chunks_mut(meta.stride.max(1)) {
-                each(datagram, meta.addr, meta.dst_ip);
+                each(datagram, meta.addr, meta.dst_ip, meta.timestamp);
             }
         }
+    }
+
+    /// The last read filled all slots: there may be more. A shorter one has emptied the socket.
+    pub fn are_full(&self) -> bool {
+        self.count == SLOTS
     }
 
     fn split(&mut self) -> [IoSliceMut<'_>; SLOTS] {

@@ -113,6 +113,8 @@ fn media_config(config: &Config) -> MediaConfig {
             allow_pause: config.rtc.congestion_control.allow_pause,
             capacity_min_bps: config.rtc.congestion_control.stream_allocator.min_channel_capacity,
         },
+        gather_window: config.lkops.gather_window,
+        receive_offload: config.lkops.receive_offload,
     }
 }
 

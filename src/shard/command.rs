@@ -234,6 +234,10 @@ pub struct MediaConfig {
     pub pli_throttle: [Duration; 3],
     pub audio: AudioLevelConfig,
     pub congestion: CongestionConfig,
+    /// How long packets of an unfinished picture wait for the rest of it.
+    pub gather_window: Duration,
+    /// The kernel may hand over datagrams of one sender joined.
+    pub receive_offload: bool,
 }
 
 /// Congestion control towards subscribers (WIRE.md §4.8).

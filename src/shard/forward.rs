@@ -1,7 +1,9 @@
 //! The packet path: a decrypted RTP packet in, one sealed copy for each leg that wants it staged in its subscriber's run.
 
 use super::demux::Destination;
-use super::media::{MediaState, TrackEntry};
+use super::gather::{Gathered, even_out};
+use super::media::{LegEntry, MediaState, TrackEntry};
+use super::outbox::Spare;
 use super::peer::PeerEntry;
 use super::sockets::{Path, Sockets};
 use super::state::State;
@@ -11,6 +13,7 @@ use crate::media::arrival::{Arrival, RED_BLOCKS_MAX};
 use crate::media::down_track::Plan;
 use crate::media::outgoing::Outgoing;
 use crate::media::pace::PROBE_STEP;
+use crate::media::up_track::UpTrack;
 use crate::metrics::ShardCounters;
 use crate::transport::Proto;
 use crate::transport::srtp::OVERHEAD_BYTES_MAX;
@@ -18,13 +21,13 @@ use crate::wire::ext;
 use crate::wire::rtp::RtpHeader;
 use slab::Slab;
 use smallvec::SmallVec;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl State {
-    /// A packet of the peer `index`, decrypted.
+    /// A packet of the peer `index`, decrypted. It reaches the legs with the rest of the turn, in [`State::forward`].
     ///
     /// # Cost
-    /// One copy into the history and one for each leg that forwards it; no allocation, no lock, no log.
+    /// One copy into the history and one into the gathered packets; no allocation, no lock, no log.
     pub fn handle_rtp(&mut self, now: Instant, index: usize, packet: &[u8]) {
         self.counters.packets_in.add(1);
         self.counters.bytes_in.add(packet.len() as u64);
@@ -35,7 +38,7 @@ impl State {
         };
         let arrived = self.media.tracks[to.track].up.handle_rtp(now, &header, packet, to.stream);
         if let Ok(arrival) = arrived {
-            self.forward(now, to.track, &arrival, packet);
+            self.gather.push(to.track, &mut self.media.tracks[to.track].gathered, arrival, packet);
             self.note_start(to.track);
         }
         if let Some(at) = self.media.tracks[to.track].up.deadline() {
@@ -79,38 +82,73 @@ impl State {
         }
     }
 
-    /// Offers an arrival to every leg of its track.
-    fn forward(&mut self, now: Instant, track: usize, arrival: &Arrival, packet: &[u8]) {
+    /// Offers what was gathered to the legs, but for pictures that are still coming in: answers how long those may wait.
+    pub fn forward(&mut self, now: Instant) -> Option<Duration> {
+        let (mut tracks, mut patience) = (self.gather.take_tracks(), None::<Duration>);
+        let alone = tracks.len() == 1;
+        tracks.retain(|track| {
+            let Some(entry) = self.media.tracks.get(*track) else { return false };
+            let left = self.gather.patience(now, &entry.gathered);
+            match left {
+                None => self.forward_track(now, *track, alone),
+                Some(left) => patience = Some(patience.map_or(left, |p| p.min(left))),
+            }
+            left.is_some()
+        });
+        self.gather.finish(tracks);
+        patience
+    }
+
+    fn forward_track(&mut self, now: Instant, track: usize, alone: bool) {
+        let Some(entry) = self.media.tracks.get_mut(track) else { return };
+        let (publisher, mut gathered) = (entry.peer, std::mem::take(&mut entry.gathered));
+        even_out(&mut gathered);
+        self.contain(publisher, |state| state.offer(now, track, &gathered, alone));
+        gathered.clear();
+        if let Some(entry) = self.media.tracks.get_mut(track) {
+            entry.gathered = gathered;
+        }
+    }
+
+    /// Offers packets of a track, `alone` in this turn, to each of its legs.
+    ///
+    /// # Cost
+    /// For each leg one copy of each packet it forwards; no allocation, no lock, no log.
+    fn offer(&mut self, now: Instant, track: usize, gathered: &[Gathered], alone: bool) {
         let moment = self.moment(now);
-        let State { media, peers, sockets, staged, counters, .. } = self;
+        let State { media, peers, sockets, staged, spare, gather, counters, .. } = self;
         let MediaState { tracks, legs, .. } = media;
         let TrackEntry { up, legs: track_legs, .. } = &tracks[track];
-        let mut out = Outbound { peers, sockets, staged, counters };
-        let mut started = SmallVec::<[(usize, LegKey); 4]>::new();
-        let (is_video, mut held) = (up.is_video(), SmallVec::<[usize; 4]>::new());
+        let mut out = Outbound { peers, sockets, staged, spare, counters };
+        let (is_video, mut news) = (up.is_video(), false);
         for leg in track_legs {
             let leg = &mut legs[*leg];
-            let Plan::Forward(outgoing) = leg.down.plan(now, up, arrival) else { continue };
-            if !std::mem::replace(&mut leg.started, true) {
-                started.push((leg.peer, leg.key));
+            for one in gathered {
+                news |= out.offer(leg, up, &moment, &one.arrival, gather.packet(one));
             }
-            if arrival.key_frame {
-                out.note_burst(leg.peer, now);
-            }
-            if is_video && !out.admits(leg.peer, now) {
-                out.hold(leg.peer, leg.key, outgoing.header.sequence, packet.len());
-                held.push(leg.peer);
-                continue;
-            }
-            out.stage(leg.peer, &leg.extensions, &moment, &outgoing, packet);
-            for back in 1..=arrival.missing_before.min(RED_BLOCKS_MAX as u8) {
-                if let Some(recovered) = leg.down.plan_recovered(now, up, arrival, back) {
-                    out.stage(leg.peer, &leg.extensions, &moment, &recovered, packet);
-                }
+            // A voice may share a run with others of the turn; else what is in the cache goes first.
+            if alone || is_video {
+                out.flush(leg.peer);
             }
         }
-        started.into_iter().for_each(|(peer, leg)| self.tell(peer, Event::LegStarted { leg }));
-        held.into_iter().for_each(|peer| self.wake(peer, now + PROBE_STEP));
+        if news {
+            self.follow_up(now, track);
+        }
+    }
+
+    /// Tells of legs that have begun and sees to those that hold packets back.
+    fn follow_up(&mut self, now: Instant, track: usize) {
+        for position in 0..self.media.tracks[track].legs.len() {
+            let leg = &mut self.media.legs[self.media.tracks[track].legs[position]];
+            let (peer, key) = (leg.peer, leg.key);
+            let (first_sent, held) = (std::mem::take(&mut leg.first_sent), std::mem::take(&mut leg.held));
+            if first_sent {
+                self.tell(peer, Event::LegStarted { leg: key });
+            }
+            if held {
+                self.wake(peer, now + PROBE_STEP);
+            }
+        }
     }
 
     /// Now, as packets tell it.
@@ -120,8 +158,8 @@ impl State {
 
     /// What sending needs of the state, borrowed apart from tracks and legs.
     pub fn outbound(&mut self) -> (Outbound<'_>, &mut MediaState) {
-        let State { media, peers, sockets, staged, counters, .. } = self;
-        (Outbound { peers, sockets, staged, counters }, media)
+        let State { media, peers, sockets, staged, spare, counters, .. } = self;
+        (Outbound { peers, sockets, staged, spare, counters }, media)
     }
 
     /// Sends every staged run.
@@ -148,10 +186,33 @@ pub struct Outbound<'a> {
     peers: &'a mut Slab<PeerEntry>,
     sockets: &'a mut Sockets,
     staged: &'a mut Vec<usize>,
+    spare: &'a mut Spare,
     counters: &'a ShardCounters,
 }
 
 impl Outbound<'_> {
+    /// Offers one packet to one leg. True if the leg began or holds it back, for [`State::follow_up`].
+    fn offer(&mut self, leg: &mut LegEntry, up: &UpTrack, moment: &Moment, arrival: &Arrival, packet: &[u8]) -> bool {
+        let now = moment.now;
+        let Plan::Forward(outgoing) = leg.down.plan(now, up, arrival) else { return false };
+        leg.first_sent |= !std::mem::replace(&mut leg.started, true);
+        if arrival.key_frame {
+            self.note_burst(leg.peer, now);
+        }
+        if up.is_video() && !self.admits(leg.peer, now) {
+            self.hold(leg.peer, leg.key, outgoing.header.sequence, packet.len());
+            leg.held = true;
+            return true;
+        }
+        self.stage(leg.peer, &leg.extensions, moment, &outgoing, packet);
+        for back in 1..=arrival.missing_before.min(RED_BLOCKS_MAX as u8) {
+            if let Some(recovered) = leg.down.plan_recovered(now, up, arrival, back) {
+                self.stage(leg.peer, &leg.extensions, moment, &recovered, packet);
+            }
+        }
+        leg.first_sent
+    }
+
     /// Writes and seals a leg's copy of a packet into its subscriber's run.
     ///
     /// # Cost
@@ -218,30 +279,22 @@ impl Outbound<'_> {
         if self.peers[subscriber].run.is_full(segments_max) {
             self.flush(subscriber);
         }
-        let peer = &mut self.peers[subscriber];
-        let (bytes, start) = peer.run.begin();
-        bytes.resize(start + DATAGRAM_BYTES_MAX + OVERHEAD_BYTES_MAX, 0);
-        let sealed = write(&mut bytes[start..start + DATAGRAM_BYTES_MAX]).and_then(|length| {
-            let header = RtpHeader::parse(&bytes[start..start + length])?;
-            peer.transport.seal_rtp(&mut bytes[start..], usize::from(header.payload_offset), length)
+        let PeerEntry { run, transport, .. } = &mut self.peers[subscriber];
+        let slot = run.begin(self.spare);
+        let sealed = write(&mut slot[..DATAGRAM_BYTES_MAX]).and_then(|length| {
+            let header = RtpHeader::parse(&slot[..length])?;
+            transport.seal_rtp(slot, usize::from(header.payload_offset), length)
         });
-        let Some(length) = sealed else {
-            peer.run.abandon(start);
-            return None;
-        };
-        bytes.truncate(start + length);
-        self.commit(subscriber, start, length);
-        Some(length)
-    }
-
-    fn commit(&mut self, subscriber: usize, start: usize, length: usize) {
-        let run = &mut self.peers[subscriber].run;
         if run.is_empty() {
             self.staged.push(subscriber);
         }
-        if run.commit(start) == outbox::Staged::TooLarge {
-            self.send(subscriber, start);
-            self.peers[subscriber].run.restart(start);
+        sealed.inspect(|length| self.commit(subscriber, *length))
+    }
+
+    fn commit(&mut self, subscriber: usize, length: usize) {
+        if self.peers[subscriber].run.commit(length) == outbox::Staged::TooLarge {
+            self.send(subscriber);
+            self.peers[subscriber].run.restart(length);
         }
         self.counters.packets_out.add(1);
         self.counters.bytes_out.add(length as u64);
@@ -249,21 +302,21 @@ impl Outbound<'_> {
 
     /// Sends the peer's run.
     pub fn flush(&mut self, index: usize) {
-        let Some(peer) = self.peers.get_mut(index) else { return };
-        let end = peer.run.len_bytes();
-        if end > 0 {
-            self.send(index, end);
-            self.peers[index].run.restart(end);
+        if self.peers.get(index).is_some_and(|peer| !peer.run.is_empty()) {
+            self.send(index);
+        }
+        if let Some(peer) = self.peers.get_mut(index) {
+            peer.run.clear(self.spare);
         }
     }
 
-    fn send(&mut self, index: usize, end: usize) {
+    fn send(&mut self, index: usize) {
         let peer = &self.peers[index];
         let Some(pair) = peer.transport.send_pair() else { return };
         let connection =
             (pair.proto == Proto::Tcp).then(|| self.sockets.connection_to(&peer.connections, pair.remote)).flatten();
         let path = Path { local: pair.local, remote: pair.remote, connection };
-        let (contents, segment) = peer.run.contents(end);
+        let (contents, segment) = peer.run.contents();
         let lost = self.sockets.send(path, contents, segment);
         self.counters.sends_lost.add(lost as u64);
     }

@@ -2,6 +2,7 @@
 
 use super::congestion::Congestion;
 use super::demux::{Destination, Section};
+use super::gather::Gathered;
 use super::peer::PeerEntry;
 use super::state::State;
 use super::{
@@ -26,6 +27,8 @@ pub struct TrackEntry {
     pub peer: usize,
     pub up: UpTrack,
     pub legs: Vec<usize>,
+    /// Packets the legs have not seen.
+    pub gathered: Vec<Gathered>,
     pub muted: bool,
     /// The first packet has been reported.
     pub started: bool,
@@ -45,6 +48,10 @@ pub struct LegEntry {
     pub mid: String,
     pub cname: String,
     pub started: bool,
+    /// A packet just sent was its first.
+    pub first_sent: bool,
+    /// A packet was just held back.
+    pub held: bool,
     pub priority: u8,
     /// What congestion leaves of its target; `None` is all.
     pub allowed: Option<LegAllowance>,
@@ -78,8 +85,9 @@ impl State {
         }
         let mut up = UpTrack::new(up_settings(&setup, &self.media.config));
         up.set_muted(setup.muted);
-        let entry =
-            TrackEntry { key: setup.track, peer, up, legs: Vec::new(), muted: setup.muted, started: false, flowing: 0 };
+        let (key, muted) = (setup.track, setup.muted);
+        let (legs, gathered) = (Vec::new(), Vec::new());
+        let entry = TrackEntry { key, peer, up, legs, gathered, muted, started: false, flowing: 0 };
         let track = self.media.tracks.insert(entry);
         self.media.track_of.insert(setup.track, track);
         self.peers[peer].tracks.push(track);
@@ -150,8 +158,22 @@ impl State {
         let (key, ssrc, rtx_ssrc) = (setup.leg, setup.ssrc, setup.rtx_ssrc);
         let (extensions, mid, cname) = (setup.extensions, setup.mid, setup.cname);
         let priority = setup.target.priority;
-        let started = false;
-        let leg = LegEntry { key, track, peer, down, ssrc, extensions, mid, cname, started, priority, allowed: None };
+        let (started, first_sent, held, allowed) = (false, false, false, None);
+        let leg = LegEntry {
+            key,
+            track,
+            peer,
+            down,
+            ssrc,
+            extensions,
+            mid,
+            cname,
+            started,
+            first_sent,
+            held,
+            priority,
+            allowed,
+        };
         let leg = self.media.legs.insert(leg);
         self.media.leg_of.insert(key, leg);
         self.media.tracks[track].legs.push(leg);

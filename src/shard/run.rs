@@ -1,5 +1,6 @@
 //! The loop of a shard's thread: wait, take commands, read sockets, fire timers, send. Only order lives here.
 
+use super::handover::{Batch, Sibling};
 use super::route::Owner;
 use super::sockets::{Path, Ready, Sockets};
 use super::state::State;
@@ -7,40 +8,30 @@ use super::{Command, HandedTcp};
 use crate::limits::SHARD_TURN_MAX;
 use crate::net::udp::RecvSlots;
 use crate::wire::{self, Datagram, stun};
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Token};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 /// The token of the thread's waker.
 pub const WAKE: Token = Token(usize::MAX);
 /// Longest wait, so that a missed wake-up cannot hang a shard.
 const WAIT_MAX: Duration = Duration::from_secs(1);
+/// Batches of datagrams read of one socket before they are forwarded.
+const BATCHES_MAX: usize = 8;
 /// How soon a room with a full queue is tried again.
 const RETELL_EVERY: Duration = Duration::from_millis(10);
 
 /// What other threads put into a shard's queue.
 pub enum Input {
     Command(Command),
-    /// A datagram for this shard that arrived on a sibling's socket of the same port.
-    Datagram {
-        bytes: Box<[u8]>,
-        local: SocketAddr,
-        remote: SocketAddr,
-    },
+    /// Datagrams for this shard that arrived on a sibling's socket of the same port.
+    Datagrams(Batch),
     /// A TCP connection whose first check names this shard.
     Tcp(HandedTcp),
     Stop,
-}
-
-/// Another shard's queue.
-pub struct Sibling {
-    pub index: u8,
-    pub inputs: SyncSender<Input>,
-    pub waker: Arc<Waker>,
 }
 
 /// How far the inputs were taken.
@@ -52,35 +43,61 @@ enum Taken {
     Stop,
 }
 
+/// A shard, to be run by a thread of its own.
 pub struct Runner {
-    pub poll: Poll,
-    pub inputs: Receiver<Input>,
-    pub siblings: Vec<Sibling>,
-    pub slots: RecvSlots,
-    pub state: State,
+    pub(super) poll: Poll,
+    pub(super) inputs: Receiver<Input>,
+    pub(super) siblings: Vec<Sibling>,
+    pub(super) slots: RecvSlots,
+    pub(super) state: State,
+    /// Sockets or inputs may hold more than was taken.
+    pub(super) more: bool,
+    /// Timers that are due, emptied at each turn.
+    pub(super) due: Vec<usize>,
 }
 
 impl Runner {
     /// Runs until told to stop.
     pub fn run(mut self, clock: impl Fn() -> Instant) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
-        let mut more = false;
-        loop {
-            self.wait(&mut events, more, clock())?;
-            let now = clock();
-            let taken = self.take_inputs(now);
-            if taken == Taken::Stop {
-                return Ok(());
-            }
-            more = self.read_sockets(now, &events, more) || taken == Taken::Some;
-            self.fire_timers(now);
-            self.settle(now);
+        while self.turn(&mut events, &clock)? {}
+        Ok(())
+    }
+
+    /// Does what there is to do now without waiting for more. False when told to stop.
+    pub fn turn_once(&mut self, events: &mut Events, clock: impl Fn() -> Instant) -> io::Result<bool> {
+        self.more = true;
+        self.turn(events, clock)
+    }
+
+    /// Waits for something to do and does it. False when told to stop.
+    fn turn(&mut self, events: &mut Events, clock: impl Fn() -> Instant) -> io::Result<bool> {
+        self.wait(events, clock())?;
+        let now = clock();
+        let taken = self.take_inputs(now);
+        if taken == Taken::Stop {
+            return Ok(false);
+        }
+        self.more = self.read_sockets(now, events) || taken == Taken::Some;
+        self.flush_siblings();
+        let patience = self.state.forward(now);
+        self.fire_timers(now);
+        self.settle(now);
+        self.gather(patience);
+        Ok(true)
+    }
+
+    /// Gives the rest of a picture its time. Whoever is behind with reading gathers enough without.
+    fn gather(&mut self, patience: Option<Duration>) {
+        if let Some(patience) = patience.filter(|_| !self.more) {
+            std::thread::park_timeout(patience);
+            self.more = true;
         }
     }
 
-    fn wait(&mut self, events: &mut Events, more: bool, now: Instant) -> io::Result<()> {
+    fn wait(&mut self, events: &mut Events, now: Instant) -> io::Result<()> {
         let state = &self.state;
-        let patience = if more {
+        let patience = if self.more || !state.gather.is_empty() {
             Duration::ZERO
         } else if state.behind.is_empty() {
             WAIT_MAX
@@ -98,8 +115,8 @@ impl Runner {
         for _ in 0..SHARD_TURN_MAX {
             match self.inputs.try_recv() {
                 Ok(Input::Command(command)) => self.apply(now, command),
-                Ok(Input::Datagram { mut bytes, local, remote }) => {
-                    self.accept(now, &mut bytes, Path { local, remote, connection: None }, true);
+                Ok(Input::Datagrams(mut batch)) => {
+                    batch.for_each(|datagram, path| self.accept(now, datagram, path, true));
                 }
                 Ok(Input::Tcp(handed)) => self.adopt(now, handed),
                 Ok(Input::Stop) => return Taken::Stop,
@@ -124,8 +141,8 @@ impl Runner {
     }
 
     /// Reads each ready socket once. Answers whether one has more.
-    fn read_sockets(&mut self, now: Instant, events: &Events, more: bool) -> bool {
-        let mut again = false;
+    fn read_sockets(&mut self, now: Instant, events: &Events) -> bool {
+        let (more, mut again) = (self.more, false);
         if more {
             again |= self.read_all_udp(now);
         }
@@ -143,18 +160,27 @@ impl Runner {
         (0..self.state.sockets.udp_count()).fold(false, |more, index| self.read_udp(now, index) | more)
     }
 
-    /// One batch. The slots are out of `self` while their datagrams are handled.
+    /// Reads until the socket is empty or there is enough for one turn; true in the latter case. The slots are out of
+    /// `self` while their datagrams are handled.
     fn read_udp(&mut self, now: Instant, index: usize) -> bool {
         let mut slots = std::mem::take(&mut self.slots);
-        let bound = self.state.sockets.recv_udp(index, &mut slots);
-        if let Some(bound) = bound {
-            slots.for_each(|datagram, remote, to| {
-                let local = SocketAddr::new(to.unwrap_or(bound.ip()), bound.port());
-                self.accept(now, datagram, Path { local, remote, connection: None }, false);
-            });
+        let mut batches = 0..BATCHES_MAX;
+        let mut more = true;
+        while more && !self.state.gather.is_full() && batches.next().is_some() {
+            more = self.read_batch(now, index, &mut slots);
         }
         self.slots = slots;
-        bound.is_some()
+        more
+    }
+
+    /// Answers whether there may be more.
+    fn read_batch(&mut self, now: Instant, index: usize, slots: &mut RecvSlots) -> bool {
+        let Some(bound) = self.state.sockets.recv_udp(index, slots) else { return false };
+        slots.for_each(|datagram, remote, to| {
+            let local = SocketAddr::new(to.unwrap_or(bound.ip()), bound.port());
+            self.accept(now, datagram, Path { local, remote, connection: None }, false);
+        });
+        slots.are_full()
     }
 
     fn tcp_ready(&mut self, now: Instant, id: usize, writable: bool) {
@@ -220,25 +246,26 @@ impl Runner {
         }
     }
 
-    /// Only UDP on a shared port is handed over; a sibling with a full queue loses the datagram, as a full socket would.
-    fn hand_over(&self, shard: u8, datagram: &[u8], path: Path) {
-        let Some(sibling) = self.siblings.iter().find(|s| s.index == shard) else {
-            return self.state.counters.datagrams_dropped.add(1);
-        };
-        let input = Input::Datagram { bytes: datagram.into(), local: path.local, remote: path.remote };
-        match sibling.inputs.try_send(input) {
-            // A failed wake-up costs the sibling at most its longest wait.
-            Ok(()) => drop(sibling.waker.wake()),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.state.counters.datagrams_dropped.add(1),
+    /// Only UDP on a shared port is handed over.
+    fn hand_over(&mut self, shard: u8, datagram: &[u8], path: Path) {
+        let sibling = self.siblings.iter_mut().find(|s| s.index == shard);
+        if !sibling.is_some_and(|sibling| sibling.push(datagram, path)) {
+            self.state.counters.datagrams_dropped.add(1);
         }
     }
 
+    fn flush_siblings(&mut self) {
+        let lost: usize = self.siblings.iter_mut().map(Sibling::flush).sum();
+        self.state.counters.datagrams_dropped.add(lost as u64);
+    }
+
     fn fire_timers(&mut self, now: Instant) {
-        let mut due = Vec::new();
+        let mut due = std::mem::take(&mut self.due);
         self.state.wheel.expire(now, &mut due);
-        for index in due {
+        for index in due.drain(..) {
             self.state.contain(index, |state| state.handle_timer(now, index));
         }
+        self.due = due;
     }
 
     /// Lets touched transports speak and sends what is staged.

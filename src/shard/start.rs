@@ -1,7 +1,8 @@
 //! Starts the shards: picks ports, binds sockets, makes the queues, spawns the threads.
 
 use super::candidate::{LocalAddress, host_candidates};
-use super::run::{Input, Runner, Sibling, WAKE};
+use super::handover::Sibling;
+use super::run::{Input, Runner, WAKE};
 use super::sockets::Sockets;
 use super::state::{Footing, State};
 use super::wall::Wall;
@@ -96,31 +97,46 @@ struct Prepared {
     queue: (SyncSender<Input>, Receiver<Input>),
 }
 
+/// The shards before their threads run, and the ways in.
+pub struct Assembled {
+    pub runners: Vec<Runner>,
+    pub shards: Shards,
+    pub counters: Vec<Arc<ShardCounters>>,
+    inputs: Vec<(SyncSender<Input>, Arc<Waker>)>,
+}
+
 /// Starts all shards. `clock` is the process's monotonic clock, `unix` the time since 1970 now.
 pub fn start(config: ShardsConfig, clock: fn() -> Instant, unix: Duration) -> Result<Running, StartError> {
+    let Assembled { runners, shards, counters, inputs } = assemble(&config, clock(), unix)?;
+    let threads: io::Result<_> = runners.into_iter().enumerate().map(|(n, runner)| launch(n, runner, clock)).collect();
+    Ok(Running { shards, counters, inputs, threads: Mutex::new(threads?) })
+}
+
+/// Everything but the threads. `now` is told by the clock that [`Runner::run`] gets.
+pub fn assemble(config: &ShardsConfig, now: Instant, unix: Duration) -> Result<Assembled, StartError> {
     if config.addresses.is_empty() {
         return Err(StartError::NoAddress);
     }
-    let wall = Wall::new(clock(), unix);
+    let wall = Wall::new(now, unix);
     let certificate = Arc::new(Certificate::generate()?);
-    let prepared = prepare(&config)?;
-    let doors: Vec<_> = prepared.iter().map(|p| (p.queue.0.clone(), p.waker.clone())).collect();
-    let (mut handles, mut threads, mut all_counters) = (Vec::new(), Vec::new(), Vec::new());
+    let prepared = prepare(config)?;
+    let inputs: Vec<_> = prepared.iter().map(|p| (p.queue.0.clone(), p.waker.clone())).collect();
+    let (mut handles, mut runners, mut counters) = (Vec::new(), Vec::new(), Vec::new());
     for (index, shard) in prepared.into_iter().enumerate() {
         let footing = Footing {
             certificate: certificate.clone(),
-            bases: bases(&config, shard.port),
+            bases: bases(config, shard.port),
             config: config.media.clone(),
             wall,
             peers_count: Arc::default(),
             counters: Arc::default(),
         };
-        all_counters.push(footing.counters.clone());
+        counters.push(footing.counters.clone());
         let candidates = host_candidates(&config.addresses, shard.port, config.tcp_port);
         handles.push(handle(index, &shard, candidates, &footing));
-        threads.push(launch(index, shard, siblings(&doors, index), footing, clock)?);
+        runners.push(runner(now, shard, siblings(&inputs, index), footing)?);
     }
-    Ok(Running { shards: Shards::new(handles), counters: all_counters, inputs: doors, threads: Mutex::new(threads) })
+    Ok(Assembled { runners, shards: Shards::new(handles), counters, inputs })
 }
 
 fn prepare(config: &ShardsConfig) -> Result<Vec<Prepared>, StartError> {
@@ -167,11 +183,13 @@ fn next_free(
 fn bind(config: &ShardsConfig, port: u16, shared: bool) -> io::Result<Vec<Udp>> {
     let has = |v4: bool| config.addresses.iter().any(|a| a.base.is_ipv4() == v4);
     let wildcards = [(true, IpAddr::V4(Ipv4Addr::UNSPECIFIED)), (false, IpAddr::V6(Ipv6Addr::UNSPECIFIED))];
-    wildcards
-        .into_iter()
-        .filter(|(v4, _)| has(*v4))
-        .map(|(_, ip)| Udp::bind(SocketAddr::new(ip, port), shared))
-        .collect()
+    let wanted = wildcards.into_iter().filter(|(v4, _)| has(*v4));
+    let sockets: Vec<Udp> =
+        wanted.map(|(_, ip)| Udp::bind(SocketAddr::new(ip, port), shared)).collect::<io::Result<_>>()?;
+    if !config.media.receive_offload {
+        sockets.iter().try_for_each(|socket| socket.set_gro(false))?;
+    }
+    Ok(sockets)
 }
 
 fn handle(index: usize, prepared: &Prepared, candidates: Vec<LocalCandidate>, footing: &Footing) -> Shard {
@@ -185,17 +203,14 @@ fn handle(index: usize, prepared: &Prepared, candidates: Vec<LocalCandidate>, fo
     )
 }
 
-fn launch(
-    index: usize,
-    prepared: Prepared,
-    siblings: Vec<Sibling>,
-    footing: Footing,
-    clock: fn() -> Instant,
-) -> io::Result<JoinHandle<io::Result<()>>> {
+fn runner(now: Instant, prepared: Prepared, siblings: Vec<Sibling>, footing: Footing) -> io::Result<Runner> {
     let Prepared { poll, udp, queue: (_, inputs), .. } = prepared;
     let sockets = Sockets::new(udp, poll.registry().try_clone()?)?;
-    let state = State::new(clock(), sockets, footing);
-    let runner = Runner { poll, inputs, siblings, slots: RecvSlots::allocate(), state };
+    let state = State::new(now, sockets, footing);
+    Ok(Runner { poll, inputs, siblings, slots: RecvSlots::allocate(), state, more: false, due: Vec::new() })
+}
+
+fn launch(index: usize, runner: Runner, clock: fn() -> Instant) -> io::Result<JoinHandle<io::Result<()>>> {
     std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || runner.run(clock))
 }
 
@@ -206,9 +221,7 @@ fn tag(index: usize) -> u8 {
 
 fn siblings(doors: &[(SyncSender<Input>, Arc<Waker>)], own: usize) -> Vec<Sibling> {
     let others = doors.iter().enumerate().filter(|(index, _)| *index != own);
-    others
-        .map(|(index, (inputs, waker))| Sibling { index: tag(index), inputs: inputs.clone(), waker: waker.clone() })
-        .collect()
+    others.map(|(index, (inputs, waker))| Sibling::new(tag(index), inputs.clone(), waker.clone())).collect()
 }
 
 /// The addresses ICE sees packets arrive at.

@@ -1,7 +1,9 @@
 //! What a shard holds: peers, tracks and legs by slab index, the routes to them and their timers. Commands and transport
 //! events end here; the packet path is in `forward`.
 
+use super::gather::Gather;
 use super::media::MediaState;
+use super::outbox::Spare;
 use super::peer::PeerEntry;
 use super::route::Routes;
 use super::sockets::{Path, Sockets};
@@ -35,6 +37,9 @@ pub struct State {
     pub counters: Arc<ShardCounters>,
     /// Peers with staged datagrams.
     pub staged: Vec<usize>,
+    pub spare: Spare,
+    /// Packets no leg has seen yet.
+    pub gather: Gather,
     /// Peers whose transport may have something to say.
     pub touched: Vec<usize>,
     /// Peers whose room has not taken all events yet.
@@ -67,11 +72,13 @@ impl State {
         State {
             sockets,
             peers: Slab::new(),
-            media: MediaState::new(footing.config),
             routes: Routes::default(),
             wheel: Wheel::new(now),
             counters: footing.counters,
             staged: Vec::new(),
+            spare: Spare::default(),
+            gather: Gather::new(footing.config.gather_window),
+            media: MediaState::new(footing.config),
             touched: Vec::new(),
             behind: Vec::new(),
             doomed: Vec::new(),

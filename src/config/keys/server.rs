@@ -19,6 +19,18 @@ pub(super) fn rows(t: &mut Table) {
     t.section("lkops");
     t.key("shards", U32, "0", "Media threads; 0 is one per core.").example("4");
     t.key(
+        "gather_window",
+        Kind::Duration,
+        "500us",
+        "How long packets of a picture wait for the rest of it, to be sent on together; 0 is not at all.",
+    );
+    t.key(
+        "receive_offload",
+        Kind::Bool,
+        "true",
+        "The kernel may hand over datagrams of one sender joined (UDP GRO); off if a network card does it wrongly.",
+    );
+    t.key(
         "placement",
         Kind::Text,
         "selector",

@@ -110,6 +110,10 @@ pub struct Agents {
 pub struct Lkops {
     /// Media threads; 0 is one per core.
     pub shards: u32,
+    /// How long packets of an unfinished picture wait for the rest of it.
+    pub gather_window: Duration,
+    /// UDP_GRO on the media sockets.
+    pub receive_offload: bool,
     /// `selector` or `balanced`.
     pub placement: String,
     /// How long a signal's drain waits; 0 is for ever.

@@ -146,7 +146,8 @@ fn nacks_are_answered_with_what_was_sent() {
         world.run(4_000, &[0, 1, 2]);
         let newest = world.newest();
         let mut answered = 0;
-        for (sequence, received) in world.subscriber.received.range(newest - 80..) {
+        // Less than a second of the lowest layer: what is kept at least.
+        for (sequence, received) in world.subscriber.received.range(newest - 25..) {
             let now = test_epoch() + Duration::from_millis(world.ms);
             let (outgoing, packet) = world.subscriber.leg.resend(now, &world.up, *sequence as u16).unwrap();
             let mut out = vec![0; 1_500];
@@ -159,7 +160,7 @@ fn nacks_are_answered_with_what_was_sent() {
             answered += 1;
             assert_eq!(header.sequence, 1_000u16.wrapping_add(answered), "seed {seed}");
         }
-        assert!(answered > 60, "seed {seed}");
+        assert!(answered > 20, "seed {seed}");
     }
 }
 

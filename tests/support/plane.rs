@@ -1,0 +1,274 @@
+//! One shard driven by hand: a camera and its watchers on loopback sockets, on a clock that stands still unless told.
+
+use lkops::client::encoder::Encoder;
+use lkops::client::media::{VideoCodec, VideoSource};
+use lkops::shard::{
+    AudioLevelConfig, CandidatePolicy, Codec, Command, CongestionConfig, Encoding, Event, ExtensionIds, IceCredentials,
+    LayerMode, LegKey, LegSetup, LegTarget, LocalAddress, MediaConfig, PayloadType, PeerKey, PeerSetup,
+    RemoteTransport, Runner, Shard, ShardsConfig, TrackKey, TrackSetup, assemble,
+};
+use lkops::transport::srtp::OVERHEAD_BYTES_MAX;
+use lkops::transport::{Certificate, Input, Peer, PeerConfig, PeerEvent, Proto, RemoteParams};
+use lkops::wire::rtp::{OutHeader, write_header};
+use mio::Events;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{Receiver, channel};
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const TICK: Duration = Duration::from_millis(10);
+/// Turns a connection may take.
+const TURNS_MAX: usize = 3_000;
+const SSRC: u32 = 0x5eed;
+const PAYLOAD: PayloadType = PayloadType { codec: Codec::Vp8, pt: 96, rtx_pt: Some(97) };
+
+pub struct Plane {
+    runner: Runner,
+    events: Events,
+    shard: Shard,
+    server: SocketAddr,
+    pub now: Instant,
+    camera: Caller,
+    picture: Encoder,
+    header: OutHeader,
+    watchers: Vec<Caller>,
+}
+
+/// A client's end of a connection.
+struct Caller {
+    key: PeerKey,
+    peer: Peer,
+    socket: UdpSocket,
+    address: SocketAddr,
+    connected: bool,
+    received: usize,
+    /// What the room would hear.
+    _events: Receiver<Event>,
+}
+
+impl Plane {
+    /// A camera of that rate at 30 pictures a second, and so many watchers, all connected.
+    pub fn start(watchers: usize, bitrate_bps: u32) -> Plane {
+        let port = UdpSocket::bind((HERE, 0)).unwrap().local_addr().unwrap().port();
+        let now = epoch();
+        let mut assembled = assemble(&config(port), now, Duration::from_secs(1_700_000_000)).unwrap();
+        let (runner, shard) = (assembled.runners.remove(0), assembled.shards.place());
+        let server = SocketAddr::new(HERE, port);
+        let certificate = Arc::new(Certificate::generate().unwrap());
+        let mut callers = (0..=watchers).map(|_| Caller::new(now, &shard, server, &certificate));
+        let camera = callers.next().unwrap();
+        let watchers = callers.collect();
+        let source = VideoSource::p720(bitrate_bps);
+        let header = OutHeader { marker: false, payload_type: PAYLOAD.pt, sequence: 100, timestamp: 0, ssrc: SSRC };
+        let picture = Encoder::new(VideoCodec::Vp8, &source, source.layers[0], 0, 7);
+        let events = Events::with_capacity(64);
+        let mut plane = Plane { runner, events, shard, server, now, camera, picture, header, watchers };
+        plane.connect();
+        plane.describe();
+        plane
+    }
+
+    fn connect(&mut self) {
+        for _ in 0..TURNS_MAX {
+            let (now, server) = (self.now, self.server);
+            self.callers().for_each(|caller| caller.go_on(now, server));
+            self.turn();
+            if self.callers().all(|caller| caller.connected) {
+                return;
+            }
+            self.now += TICK;
+        }
+        panic!("not all connect");
+    }
+
+    fn callers(&mut self) -> impl Iterator<Item = &mut Caller> {
+        std::iter::once(&mut self.camera).chain(&mut self.watchers)
+    }
+
+    fn describe(&mut self) {
+        let track = TrackKey::fresh();
+        self.shard.send(Command::AddTrack(Box::new(track_setup(track, self.camera.key))));
+        for (n, watcher) in (0..).zip(&self.watchers) {
+            self.shard.send(Command::AddLeg(Box::new(leg_setup(track, watcher.key, n))));
+        }
+        self.turn();
+    }
+
+    /// One turn of the shard.
+    pub fn turn(&mut self) {
+        let now = self.now;
+        assert!(self.runner.turn_once(&mut self.events, || now).unwrap());
+    }
+
+    /// Sends a picture to the shard, packet by packet; answers how many.
+    pub fn send_picture(&mut self) -> usize {
+        let frame = self.picture.next_frame();
+        let mut payload = Vec::new();
+        for index in 0..frame.packets {
+            self.picture.packet(&frame, index, 0, &mut payload);
+            self.header.marker = index + 1 == frame.packets;
+            self.camera.send(self.server, &self.header, &payload);
+            self.header.sequence = self.header.sequence.wrapping_add(1);
+        }
+        self.header.timestamp = self.header.timestamp.wrapping_add(3_000);
+        usize::from(frame.packets)
+    }
+
+    /// Takes what has arrived at the watchers; answers the packets of media each has got so far.
+    pub fn receive(&mut self) -> Vec<usize> {
+        let (now, server) = (self.now, self.server);
+        self.callers().for_each(|caller| caller.go_on(now, server));
+        self.watchers.iter().map(|watcher| watcher.received).collect()
+    }
+}
+
+impl Caller {
+    fn new(now: Instant, shard: &Shard, server: SocketAddr, certificate: &Arc<Certificate>) -> Caller {
+        let socket = UdpSocket::bind((HERE, 0)).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        let (key, creds, theirs) = (PeerKey::fresh(), shard.credentials(), ("callerfrag".to_owned(), "p".repeat(24)));
+        let (events, told) = channel(4_096);
+        let candidates = CandidatePolicy::All;
+        let setup =
+            PeerSetup { peer: key, creds: creds.clone(), ice_lite: true, candidates, events, allow_pause: None };
+        shard.send(Command::AddPeer(Box::new(setup)));
+        let remote = RemoteTransport {
+            creds: IceCredentials { ufrag: theirs.0.clone(), pwd: theirs.1.clone() },
+            ice_lite: false,
+            fingerprints: vec![("sha-256".to_owned(), digest(&certificate.fingerprint_sha256()))],
+            dtls_active: false,
+            sctp: None,
+            candidates: Vec::new(),
+        };
+        shard.send(Command::SetRemote { peer: key, remote });
+        let peer = connection(now, shard, server, address, theirs, creds, certificate);
+        Caller { key, peer, socket, address, connected: false, received: 0, _events: told }
+    }
+
+    /// Reads and answers what has come, and does what is due.
+    fn go_on(&mut self, now: Instant, server: SocketAddr) {
+        let mut datagram = [0; 2_048];
+        while let Ok(bytes) = self.socket.recv(&mut datagram) {
+            let input = self.peer.handle_datagram(now, Proto::Udp, self.address, server, &mut datagram[..bytes]);
+            self.received += usize::from(matches!(input, Input::Rtp(_)));
+        }
+        if self.peer.poll_timeout().is_some_and(|at| at <= now) {
+            self.peer.handle_timeout(now);
+        }
+        let mut out = Vec::new();
+        while self.peer.poll_transmit(&mut out).is_some() {
+            self.socket.send_to(&out, server).unwrap();
+            out.clear();
+        }
+        while let Some(event) = self.peer.poll_event() {
+            self.connected |= event == PeerEvent::Connected;
+        }
+    }
+
+    fn send(&mut self, server: SocketAddr, header: &OutHeader, payload: &[u8]) {
+        let mut packet = vec![0; 2_048];
+        let begin = write_header(&mut packet, header, &[]).unwrap();
+        let end = begin + payload.len();
+        packet[begin..end].copy_from_slice(payload);
+        packet.truncate(end + OVERHEAD_BYTES_MAX);
+        let sealed = self.peer.seal_rtp(&mut packet, begin, end).unwrap();
+        self.socket.send_to(&packet[..sealed], server).unwrap();
+    }
+}
+
+fn connection(
+    now: Instant,
+    shard: &Shard,
+    server: SocketAddr,
+    address: SocketAddr,
+    creds: (String, String),
+    theirs: IceCredentials,
+    certificate: &Arc<Certificate>,
+) -> Peer {
+    let certificate = certificate.clone();
+    let local_candidates = vec![(address, Proto::Udp)];
+    let config = PeerConfig { ice_lite: false, controlling: true, creds, certificate, local_candidates };
+    let mut peer = Peer::new(now, config).unwrap();
+    let remote = RemoteParams {
+        ufrag: theirs.ufrag,
+        pwd: theirs.pwd,
+        ice_lite: true,
+        fingerprints: vec![("sha-256".to_owned(), digest(shard.fingerprint()))],
+        dtls_active: true,
+        sctp: None,
+    };
+    peer.set_remote(now, remote);
+    let line = format!("candidate:1 1 udp 2130706431 {} {} typ host", server.ip(), server.port());
+    peer.add_remote_candidate(now, &line).unwrap();
+    peer
+}
+
+fn config(port: u16) -> ShardsConfig {
+    ShardsConfig {
+        shards: 1,
+        udp_ports: port..=port,
+        udp: true,
+        tcp_port: None,
+        addresses: vec![LocalAddress { base: HERE, advertised: HERE }],
+        media: MediaConfig {
+            video_history_packets: 512,
+            audio_history_packets: 256,
+            pli_throttle: [Duration::from_millis(500); 3],
+            audio: AudioLevelConfig {
+                active_level: 35,
+                min_percentile: 40,
+                update_interval: Duration::from_millis(400),
+                smooth_intervals: 2,
+            },
+            congestion: CongestionConfig { enabled: true, allow_pause: false, capacity_min_bps: 0 },
+            gather_window: Duration::ZERO,
+            receive_offload: true,
+        },
+    }
+}
+
+fn track_setup(track: TrackKey, peer: PeerKey) -> TrackSetup {
+    TrackSetup {
+        track,
+        peer,
+        mid: "0".to_owned(),
+        payloads: vec![PAYLOAD],
+        extensions: ExtensionIds::default(),
+        encodings: vec![Encoding { rid: None, ssrc: Some(SSRC), rtx_ssrc: Some(SSRC + 1), spatial: 0 }],
+        layer_mode: LayerMode::OnePerStream,
+        layer_sizes: [(1280, 720), (0, 0), (0, 0)],
+        encrypted: false,
+        is_microphone: false,
+        is_screen_share: false,
+        muted: false,
+    }
+}
+
+fn leg_setup(track: TrackKey, peer: PeerKey, n: u32) -> LegSetup {
+    LegSetup {
+        leg: LegKey::fresh(),
+        track,
+        peer,
+        mid: "0".to_owned(),
+        ssrc: 1_000 + 2 * n,
+        rtx_ssrc: 1_001 + 2 * n,
+        payloads: vec![PAYLOAD],
+        extensions: ExtensionIds { transport_cc: Some(3), abs_send_time: Some(2), ..ExtensionIds::default() },
+        target: LegTarget { spatial: 2, temporal: 3, paused: false, priority: 0 },
+        cname: "camera".to_owned(),
+        encrypted: false,
+    }
+}
+
+/// Bytes of a fingerprint as SDP writes it.
+fn digest(text: &str) -> Vec<u8> {
+    text.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+}
+
+/// Where the clock begins.
+#[allow(clippy::disallowed_methods)]
+fn epoch() -> Instant {
+    Instant::now()
+}
