@@ -332,7 +332,8 @@ impl DownTrack {
         if !self.is_video || self.muted {
             return None;
         }
-        let layer = self.selector.wants(now, up.layers(), up.is_layered())?;
+        let lost = || self.picture_lost.then(|| self.picture_layer(now, up)).filter(|_| !self.selector.target().paused);
+        let layer = self.selector.wants(now, up.layers(), up.is_layered()).or_else(lost)?;
         let interval = (2 * self.rtt()).clamp(WISH_MIN, WISH_MAX);
         if self.wished.is_some_and(|at| now < at + interval) {
             return None;
@@ -350,7 +351,12 @@ impl DownTrack {
         // A request that crossed a key frame is no reason to keep that frame's lost packets from the subscriber.
         let crossed = (2 * self.rtt()).clamp(CROSSED_MIN, CROSSED_MAX);
         self.picture_lost |= self.key_frame_sent.is_none_or(|at| now >= at + crossed);
-        Some(self.selector.current().unwrap_or_else(|| self.selector.goal(now, up.layers())))
+        Some(self.picture_layer(now, up))
+    }
+
+    /// The layer whose key frame brings the picture back.
+    fn picture_layer(&self, now: Instant, up: &UpTrack) -> u8 {
+        self.selector.current().unwrap_or_else(|| self.selector.goal(now, up.layers()))
     }
 
     /// Answers one sequence number of the subscriber's NACK: what to send again and the packet it is made from.
@@ -367,7 +373,8 @@ impl DownTrack {
     }
 
     fn find_lost<'a>(&mut self, now: Instant, up: &'a UpTrack, lost: u16) -> Result<(Outgoing, &'a [u8]), DropReason> {
-        if self.picture_lost {
+        // Where there is room, what is lost may still come sooner than the key frame.
+        if self.picture_lost && self.selector.is_limited() {
             return Err(DropReason::KeyFrameComing);
         }
         let sequence = self.rewriter.unwrap(lost).ok_or(DropReason::NotSent)?;
@@ -376,13 +383,22 @@ impl DownTrack {
         }
         let sent = match self.sent.resend(now, sequence, self.rtt()) {
             Err(DropReason::NotSent) => return self.send_late(now, up, sequence),
+            Err(DropReason::ResentOften) => return Err(self.give_up(DropReason::ResentOften)),
             sent => sent?,
         };
-        let (arrival, packet) = up.find(sent.source, sent.incoming).ok_or(DropReason::HistoryGone)?;
+        let Some((arrival, packet)) = up.find(sent.source, sent.incoming) else {
+            return Err(self.give_up(DropReason::HistoryGone));
+        };
         let payload = self.payload_of(arrival, &sent).ok_or(DropReason::HistoryGone)?;
         self.resent += 1;
         let outgoing = self.outgoing(up, arrival, &sent, payload);
         Ok((self.on_rtx(outgoing), packet))
+    }
+
+    /// A packet the subscriber lacks will not come any more: it waits for nothing but a key frame, though it may not know.
+    fn give_up(&mut self, reason: DropReason) -> DropReason {
+        self.picture_lost |= self.is_video;
+        reason
     }
 
     /// A packet that was planned, and held back, for its turn now: what to send and the packet it is made from. `None` if

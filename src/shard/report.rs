@@ -203,9 +203,11 @@ impl State {
         let MediaState { tracks, legs, .. } = media;
         let leg = &mut legs[leg];
         for sequence in lost.take(RESEND_MAX) {
-            if let Ok((outgoing, packet)) = leg.down.resend(now, &tracks[leg.track].up, sequence)
-                && out.may_resend(leg.peer, now, packet.len())
-            {
+            if !out.may_resend(leg.peer, now) {
+                return;
+            }
+            if let Ok((outgoing, packet)) = leg.down.resend(now, &tracks[leg.track].up, sequence) {
+                out.note_resent(leg.peer, packet.len());
                 out.stage(leg.peer, &leg.extensions, &moment, &outgoing, packet);
             }
         }

@@ -419,12 +419,14 @@ impl World {
     }
 
     fn resend(&mut self, sequence: u16) {
-        let now = self.now();
+        let (now, pace) = (self.now(), self.pace());
+        if !self.resends.admits(now, self.bandwidth.estimate()) || !self.waiting.admits(now, pace) {
+            return;
+        }
         let Ok((outgoing, packet)) = self.leg.resend(now, &self.up, sequence) else { return };
         let packet = packet.to_vec();
-        if self.resends.take(now, self.bandwidth.estimate(), packet.len()) {
-            self.send(&outgoing, &packet);
-        }
+        self.resends.note_sent(packet.len());
+        self.send(&outgoing, &packet);
     }
 
     fn pass_wishes(&mut self) {
