@@ -10,6 +10,7 @@ use super::inject::{self, Injected, Injector};
 use super::layer::{Selection, Selector, Target};
 use super::leg_reports::LegReports;
 use super::outgoing::Outgoing;
+use super::playout::Playout;
 use super::quality::{Quality, Window};
 use super::reception::Totals;
 use super::rewrite::Rewriter;
@@ -52,6 +53,7 @@ pub struct DownTrack {
     sent: SentRing,
     injector: Injector,
     reports: LegReports,
+    playout: Option<(u8, Playout)>,
     quality: Quality,
     muted: bool,
     rtx_sequence: u16,
@@ -90,6 +92,7 @@ impl DownTrack {
             sent: SentRing::new(settings.history_packets),
             injector: Injector::new(now, is_video),
             reports: LegReports::new(clock_rate),
+            playout: settings.playout.filter(|_| is_video).map(|(id, bounds)| (id, Playout::new(bounds))),
             quality: Quality::default(),
             muted: false,
             rtx_sequence: settings.first_sequence,
@@ -210,6 +213,9 @@ impl DownTrack {
         if arrival.key_frame {
             self.note_key_frame(now, sent.sequence);
         }
+        if let Some((_, playout)) = &mut self.playout {
+            playout.note_told(sent.sequence as u16);
+        }
         self.at_frame_end = sent.marker;
         self.outgoing(up, arrival, sent, payload)
     }
@@ -240,6 +246,7 @@ impl DownTrack {
                 .dependency_descriptor
                 .zip(arrival.dependency.filter(|_| arrival.layered)),
             capture_time: self.settings.extensions.abs_capture_time.zip(capture_time(up, arrival)),
+            playout_delay: self.playout.as_ref().and_then(|(id, playout)| Some((*id, playout.value()?))),
         }
     }
 
@@ -474,6 +481,14 @@ impl DownTrack {
     /// Takes in a report block about this leg's SSRC.
     pub fn handle_report_block(&mut self, now: Instant, ours: u64, block: &ReportBlock) {
         self.reports.handle_block(now, ours, block);
+        if let Some((_, playout)) = &mut self.playout {
+            playout.handle_report(now, block.highest_sequence as u16, self.reports.jitter());
+        }
+    }
+
+    /// Share of 256 the subscriber says it lost lately.
+    pub fn fraction_lost(&self, now: Instant) -> u8 {
+        self.reports.fraction_lost(now)
     }
 
     /// Round trip to the subscriber, a guess before its first useful report.

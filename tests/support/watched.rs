@@ -143,6 +143,7 @@ impl World {
             target: WANTED,
             history_packets: 512,
             encrypted: false,
+            playout: None,
             first_sequence: rng.random(),
             first_timestamp: rng.random(),
         };
