@@ -33,6 +33,8 @@ const WISH_MAX: Duration = Duration::from_secs(1);
 /// Bounds of the time a key frame takes to arrive whole, its lost packets sent again.
 const CROSSED_MIN: Duration = Duration::from_millis(600);
 const CROSSED_MAX: Duration = Duration::from_secs(1);
+/// Browsers ask ten times for a packet, on a short path within half a second.
+const REFUSED_MAX: Duration = Duration::from_millis(150);
 /// Audio a made-up frame stands for.
 const SILENCE_MS: u32 = 20;
 
@@ -63,6 +65,8 @@ pub struct DownTrack {
     picture_lost: bool,
     /// When a key frame last began.
     key_frame_sent: Option<Instant>,
+    /// Since when the subscriber asks in vain for what it lacks.
+    refused: Option<Instant>,
     /// The first packet that is of use to a subscriber that had lost its picture.
     resend_from: u64,
     /// The last packet of the main stream ended a frame: padding may follow it.
@@ -99,6 +103,7 @@ impl DownTrack {
             wished: None,
             picture_lost: false,
             key_frame_sent: None,
+            refused: None,
             resend_from: 0,
             at_frame_end: false,
             resent: 0,
@@ -224,6 +229,7 @@ impl DownTrack {
         if std::mem::take(&mut self.picture_lost) {
             self.resend_from = sequence;
         }
+        self.refused = None;
         self.key_frame_sent = Some(now);
     }
 
@@ -397,9 +403,18 @@ impl DownTrack {
             return Err(self.give_up(DropReason::HistoryGone));
         };
         let payload = self.payload_of(arrival, &sent).ok_or(DropReason::HistoryGone)?;
-        self.resent += 1;
+        (self.resent, self.refused) = (self.resent + 1, None);
         let outgoing = self.outgoing(up, arrival, &sent, payload);
         Ok((self.on_rtx(outgoing), packet))
+    }
+
+    /// There is no room now for what the subscriber lacks. It soon stops asking and only waits, so that a key frame is the
+    /// shorter way.
+    pub fn refuse_resend(&mut self, now: Instant) {
+        let since = *self.refused.get_or_insert(now);
+        if now >= since + REFUSED_MAX {
+            self.give_up(DropReason::KeyFrameComing);
+        }
     }
 
     /// A packet the subscriber lacks will not come any more: it waits for nothing but a key frame, though it may not know.

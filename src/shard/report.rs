@@ -216,7 +216,7 @@ impl State {
         let leg = &mut legs[leg];
         for sequence in lost.take(RESEND_MAX) {
             if !out.may_resend(leg.peer, now) {
-                return;
+                return leg.down.refuse_resend(now);
             }
             if let Ok((outgoing, packet)) = leg.down.resend(now, &tracks[leg.track].up, sequence) {
                 out.note_resent(leg.peer, packet.len());

@@ -422,7 +422,7 @@ impl World {
     fn resend(&mut self, sequence: u16) {
         let (now, pace) = (self.now(), self.pace());
         if !self.resends.admits(now, self.bandwidth.estimate()) || !self.waiting.admits(now, pace) {
-            return;
+            return self.leg.refuse_resend(now);
         }
         let Ok((outgoing, packet)) = self.leg.resend(now, &self.up, sequence) else { return };
         let packet = packet.to_vec();

@@ -206,6 +206,23 @@ fn a_packet_resent_too_often_makes_way_for_a_key_frame() {
 }
 
 #[test]
+fn who_asks_in_vain_for_a_while_gets_a_key_frame() {
+    let mut world = World::new(8, PERFECT, target(0, 3));
+    world.run(3_000, &[0, 1, 2]);
+    let now = world.now();
+    let wish_after = |leg: &mut DownTrack, up: &UpTrack, ms| {
+        leg.refuse_resend(now + Duration::from_millis(ms));
+        leg.wants_key_frame(now + Duration::from_millis(ms), up)
+    };
+    assert_eq!(wish_after(&mut world.subscriber.leg, &world.up, 0), None);
+    assert_eq!(wish_after(&mut world.subscriber.leg, &world.up, 100), None);
+    assert_eq!(wish_after(&mut world.subscriber.leg, &world.up, 150), Some(0));
+    world.up.request_key_frame(0);
+    world.run(1_000, &[0, 1, 2]);
+    assert_eq!(world.subscriber.leg.wants_key_frame(world.now(), &world.up), None);
+}
+
+#[test]
 fn sender_reports_translate_the_publishers_clock() {
     let mut world = World::new(9, PERFECT, target(2, 3));
     world.run(3_000, &[0, 1, 2]);
