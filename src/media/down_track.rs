@@ -362,9 +362,13 @@ impl DownTrack {
             return None;
         }
         // A request that crossed a key frame is no reason to keep that frame's lost packets from the subscriber.
-        let crossed = (2 * self.rtt()).clamp(CROSSED_MIN, CROSSED_MAX);
-        self.picture_lost |= self.key_frame_sent.is_none_or(|at| now >= at + crossed);
+        self.picture_lost |= !self.is_key_frame_under_way(now);
         Some(self.picture_layer(now, up))
+    }
+
+    fn is_key_frame_under_way(&self, now: Instant) -> bool {
+        let crossed = (2 * self.rtt()).clamp(CROSSED_MIN, CROSSED_MAX);
+        self.key_frame_sent.is_some_and(|at| now < at + crossed)
     }
 
     /// The layer whose key frame brings the picture back.
@@ -412,7 +416,7 @@ impl DownTrack {
     /// shorter way.
     pub fn refuse_resend(&mut self, now: Instant) {
         let since = *self.refused.get_or_insert(now);
-        if now >= since + REFUSED_MAX {
+        if now >= since + REFUSED_MAX && !self.is_key_frame_under_way(now) {
             self.give_up(DropReason::KeyFrameComing);
         }
     }

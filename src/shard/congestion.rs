@@ -99,7 +99,7 @@ impl Congestion {
 
     /// Whether a packet may be sent again now: one that finds a full queue is lost again.
     pub fn may_resend(&mut self, now: Instant) -> bool {
-        self.resends.admits(now, self.bandwidth.estimate()) && self.waiting.admits(now, self.pace())
+        self.resends.admits(now, self.bandwidth.estimate()) && !self.bandwidth.is_queued()
     }
 
     pub fn note_resent(&mut self, bytes: usize) {
