@@ -345,6 +345,11 @@ impl DownTrack {
         if !self.is_video || self.muted {
             return None;
         }
+        // A browser asks for what it lacks of an upper layer only until the next picture's lowest one has come, and then
+        // shows nothing at all: one refusal is too many.
+        if up.is_layered() {
+            self.give_up_refused(now);
+        }
         let lost = || self.picture_lost.then(|| self.picture_layer(now, up)).filter(|_| !self.selector.target().paused);
         let layer = self.selector.wants(now, up.layers(), up.is_layered()).or_else(lost)?;
         let interval = (2 * self.rtt()).clamp(WISH_MIN, WISH_MAX);
@@ -407,7 +412,10 @@ impl DownTrack {
             return Err(self.give_up(DropReason::HistoryGone));
         };
         let payload = self.payload_of(arrival, &sent).ok_or(DropReason::HistoryGone)?;
-        (self.resent, self.refused) = (self.resent + 1, None);
+        self.resent += 1;
+        if !up.is_layered() {
+            self.refused = None;
+        }
         let outgoing = self.outgoing(up, arrival, &sent, payload);
         Ok((self.on_rtx(outgoing), packet))
     }
@@ -416,7 +424,13 @@ impl DownTrack {
     /// shorter way.
     pub fn refuse_resend(&mut self, now: Instant) {
         let since = *self.refused.get_or_insert(now);
-        if now >= since + REFUSED_MAX && !self.is_key_frame_under_way(now) {
+        if now >= since + REFUSED_MAX {
+            self.give_up_refused(now);
+        }
+    }
+
+    fn give_up_refused(&mut self, now: Instant) {
+        if self.refused.is_some() && !self.is_key_frame_under_way(now) {
             self.give_up(DropReason::KeyFrameComing);
         }
     }
