@@ -162,3 +162,41 @@ fn cross_traffic_comes_and_goes() {
         assert!(back.is_some_and(|ms| ms <= 10_000), "seed {seed}: {back:?}");
     }
 }
+
+/// Every rate with every trouble: how much is used, how soon the picture settles, how long it freezes, what sound is lost.
+#[test]
+fn a_table_of_paths() {
+    let troubles: [(&str, fn(Path) -> Path); 6] = [
+        ("", |path| path),
+        ("2 % loss", |path| Path { loss: 0.02, ..path }),
+        ("150 ms delay", |path| Path { delay_ms: 150, ..path }),
+        ("30 ms jitter", |path| Path { jitter_ms: 30, ..path }),
+        ("1 s queue", |path| Path { queue_ms: 1_000, ..path }),
+        ("1/4 is others'", |path| Path { cross_kbps: path.kbps / 4, ..path }),
+    ];
+    let mut complaints = Complaints::default();
+    println!("path                       settled    used  audio loss  freeze: settling  after   fps  layer");
+    for kbps in [250, 400, 600, 1_000, 1_500, 3_000] {
+        for (trouble, with) in troubles {
+            table_row(&mut complaints, &format!("{kbps} kbit/s {trouble}"), with(steady(kbps)));
+        }
+    }
+}
+
+fn table_row(complaints: &mut Complaints, name: &str, path: Path) {
+    let mut world = World::new(7, path);
+    let (settling, after) = (world.run(15 * SECOND), world.run(30 * SECOND));
+    println!(
+        "{name:<26} {:>5.1} s  {:>5.0} %  {:>8.2} %  {:>13} ms  {:>4} ms  {:>4.1}  {:>5}",
+        settling.settled_ms as f64 / 1_000.0,
+        after.utilisation * 100.0,
+        after.audio_loss * 100.0,
+        settling.longest_freeze_ms,
+        after.longest_freeze_ms,
+        after.pictures_per_s,
+        after.typical_layer,
+    );
+    complaints.check(after.audio_loss < 0.01 + path.loss * 1.5, format!("{name}: {after}"));
+    complaints.check(after.longest_freeze_ms <= 1_000, format!("{name}: {after}"));
+    complaints.check(after.utilisation > 0.3, format!("{name}: {after}"));
+}

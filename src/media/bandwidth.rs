@@ -204,6 +204,11 @@ impl Bandwidth {
         self.loss.raise(bps);
     }
 
+    /// Packets wait on the path: what is sent now makes it worse.
+    pub fn is_queued(&self) -> bool {
+        self.queueing.standing_us() > QUEUED_US
+    }
+
     fn was_queued(&self, now: Instant) -> bool {
         self.queued.is_some_and(|at| now < at + QUEUED_LATELY)
     }
@@ -215,7 +220,7 @@ impl Bandwidth {
     }
 
     fn settle(&mut self, now: Instant, newest_us: i64) {
-        if self.queueing.standing_us() > QUEUED_US {
+        if self.is_queued() {
             self.queued = Some(now);
         }
         match self.probes.poll_found(now, newest_us) {
@@ -309,7 +314,7 @@ impl Bandwidth {
     pub fn poll_probe(&mut self, now: Instant) -> Option<ProbeCluster> {
         let now_us = self.us(now);
         self.probes.poll_found(now, i64::MIN);
-        if self.is_overused() || self.queueing.standing_us() > QUEUED_US || !self.is_limited() {
+        if self.is_overused() || self.is_queued() || !self.is_limited() {
             return None;
         }
         let sustained = !self.has_feedback(now) && self.remote.is_known();

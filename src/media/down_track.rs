@@ -10,6 +10,7 @@ use super::inject::{self, Injected, Injector};
 use super::layer::{Selection, Selector, Target};
 use super::leg_reports::LegReports;
 use super::outgoing::Outgoing;
+use super::playout::Playout;
 use super::quality::{Quality, Window};
 use super::reception::Totals;
 use super::rewrite::Rewriter;
@@ -32,6 +33,8 @@ const WISH_MAX: Duration = Duration::from_secs(1);
 /// Bounds of the time a key frame takes to arrive whole, its lost packets sent again.
 const CROSSED_MIN: Duration = Duration::from_millis(600);
 const CROSSED_MAX: Duration = Duration::from_secs(1);
+/// Browsers ask ten times for a packet, on a short path within half a second.
+const REFUSED_MAX: Duration = Duration::from_millis(150);
 /// Audio a made-up frame stands for.
 const SILENCE_MS: u32 = 20;
 
@@ -52,6 +55,7 @@ pub struct DownTrack {
     sent: SentRing,
     injector: Injector,
     reports: LegReports,
+    playout: Option<(u8, Playout)>,
     quality: Quality,
     muted: bool,
     rtx_sequence: u16,
@@ -61,6 +65,8 @@ pub struct DownTrack {
     picture_lost: bool,
     /// When a key frame last began.
     key_frame_sent: Option<Instant>,
+    /// Since when the subscriber asks in vain for what it lacks.
+    refused: Option<Instant>,
     /// The first packet that is of use to a subscriber that had lost its picture.
     resend_from: u64,
     /// The last packet of the main stream ended a frame: padding may follow it.
@@ -90,12 +96,14 @@ impl DownTrack {
             sent: SentRing::new(settings.history_packets),
             injector: Injector::new(now, is_video),
             reports: LegReports::new(clock_rate),
+            playout: settings.playout.filter(|_| is_video).map(|(id, bounds)| (id, Playout::new(bounds))),
             quality: Quality::default(),
             muted: false,
             rtx_sequence: settings.first_sequence,
             wished: None,
             picture_lost: false,
             key_frame_sent: None,
+            refused: None,
             resend_from: 0,
             at_frame_end: false,
             resent: 0,
@@ -211,6 +219,9 @@ impl DownTrack {
         if arrival.key_frame {
             self.note_key_frame(now, sent.sequence);
         }
+        if let Some((_, playout)) = &mut self.playout {
+            playout.note_told(sent.sequence as u16);
+        }
         self.at_frame_end = sent.marker;
         self.outgoing(up, arrival, sent, payload)
     }
@@ -219,6 +230,7 @@ impl DownTrack {
         if std::mem::take(&mut self.picture_lost) {
             self.resend_from = sequence;
         }
+        self.refused = None;
         self.key_frame_sent = Some(now);
     }
 
@@ -242,6 +254,7 @@ impl DownTrack {
                 .dependency_descriptor
                 .zip(arrival.dependency.filter(|_| arrival.layered)),
             capture_time: self.settings.extensions.abs_capture_time.zip(capture_time(up, arrival)),
+            playout_delay: self.playout.as_ref().and_then(|(id, playout)| Some((*id, playout.value()?))),
         }
     }
 
@@ -335,7 +348,13 @@ impl DownTrack {
         if !self.is_video || self.muted {
             return None;
         }
-        let layer = self.selector.wants(now, up.layers(), up.is_layered())?;
+        // A browser asks for what it lacks of an upper layer only until the next picture's lowest one has come, and then
+        // shows nothing at all: one refusal is too many.
+        if up.is_layered() {
+            self.give_up_refused(now);
+        }
+        let lost = || self.picture_lost.then(|| self.picture_layer(now, up)).filter(|_| !self.selector.target().paused);
+        let layer = self.selector.wants(now, up.layers(), up.is_layered()).or_else(lost)?;
         let interval = (2 * self.rtt()).clamp(WISH_MIN, WISH_MAX);
         if self.wished.is_some_and(|at| now < at + interval) {
             return None;
@@ -351,9 +370,18 @@ impl DownTrack {
             return None;
         }
         // A request that crossed a key frame is no reason to keep that frame's lost packets from the subscriber.
+        self.picture_lost |= !self.is_key_frame_under_way(now);
+        Some(self.picture_layer(now, up))
+    }
+
+    fn is_key_frame_under_way(&self, now: Instant) -> bool {
         let crossed = (2 * self.rtt()).clamp(CROSSED_MIN, CROSSED_MAX);
-        self.picture_lost |= self.key_frame_sent.is_none_or(|at| now >= at + crossed);
-        Some(self.selector.current().unwrap_or_else(|| self.selector.goal(now, up.layers())))
+        self.key_frame_sent.is_some_and(|at| now < at + crossed)
+    }
+
+    /// The layer whose key frame brings the picture back.
+    fn picture_layer(&self, now: Instant, up: &UpTrack) -> u8 {
+        self.selector.current().unwrap_or_else(|| self.selector.goal(now, up.layers()))
     }
 
     /// Answers one sequence number of the subscriber's NACK: what to send again and the packet it is made from.
@@ -370,7 +398,8 @@ impl DownTrack {
     }
 
     fn find_lost<'a>(&mut self, now: Instant, up: &'a UpTrack, lost: u16) -> Result<(Outgoing, &'a [u8]), DropReason> {
-        if self.picture_lost {
+        // Where there is room, what is lost may still come sooner than the key frame.
+        if self.picture_lost && self.selector.is_limited() {
             return Err(DropReason::KeyFrameComing);
         }
         let sequence = self.rewriter.unwrap(lost).ok_or(DropReason::NotSent)?;
@@ -379,13 +408,40 @@ impl DownTrack {
         }
         let sent = match self.sent.resend(now, sequence, self.rtt()) {
             Err(DropReason::NotSent) => return self.send_late(now, up, sequence),
+            Err(DropReason::ResentOften) => return Err(self.give_up(DropReason::ResentOften)),
             sent => sent?,
         };
-        let (arrival, packet) = up.find(sent.source, sent.incoming).ok_or(DropReason::HistoryGone)?;
+        let Some((arrival, packet)) = up.find(sent.source, sent.incoming) else {
+            return Err(self.give_up(DropReason::HistoryGone));
+        };
         let payload = self.payload_of(arrival, &sent).ok_or(DropReason::HistoryGone)?;
         self.resent += 1;
+        if !up.is_layered() {
+            self.refused = None;
+        }
         let outgoing = self.outgoing(up, arrival, &sent, payload);
         Ok((self.on_rtx(outgoing), packet))
+    }
+
+    /// There is no room now for what the subscriber lacks. It soon stops asking and only waits, so that a key frame is the
+    /// shorter way.
+    pub fn refuse_resend(&mut self, now: Instant) {
+        let since = *self.refused.get_or_insert(now);
+        if now >= since + REFUSED_MAX {
+            self.give_up_refused(now);
+        }
+    }
+
+    fn give_up_refused(&mut self, now: Instant) {
+        if self.refused.is_some() && !self.is_key_frame_under_way(now) {
+            self.give_up(DropReason::KeyFrameComing);
+        }
+    }
+
+    /// A packet the subscriber lacks will not come any more: it waits for nothing but a key frame, though it may not know.
+    fn give_up(&mut self, reason: DropReason) -> DropReason {
+        self.picture_lost |= self.is_video;
+        reason
     }
 
     /// A packet that was planned, and held back, for its turn now: what to send and the packet it is made from. `None` if
@@ -462,6 +518,14 @@ impl DownTrack {
     /// Takes in a report block about this leg's SSRC.
     pub fn handle_report_block(&mut self, now: Instant, ours: u64, block: &ReportBlock) {
         self.reports.handle_block(now, ours, block);
+        if let Some((_, playout)) = &mut self.playout {
+            playout.handle_report(now, block.highest_sequence as u16, self.reports.jitter());
+        }
+    }
+
+    /// Share of 256 the subscriber says it lost lately.
+    pub fn fraction_lost(&self, now: Instant) -> u8 {
+        self.reports.fraction_lost(now)
     }
 
     /// Round trip to the subscriber, a guess before its first useful report.

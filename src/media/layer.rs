@@ -115,6 +115,11 @@ impl Selector {
         was_on.is_some() && self.current.is_none()
     }
 
+    /// Congestion sets a limit, whether it is felt or not.
+    pub fn is_limited(&self) -> bool {
+        self.allowed.is_some()
+    }
+
     fn combine(&mut self) {
         let Target { spatial, temporal, paused } = self.wanted;
         self.target = self.allowed.map_or(self.wanted, |allowed| Target {

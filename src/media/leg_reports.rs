@@ -26,6 +26,8 @@ pub struct LegReports {
     highest: Unwrapper<u32>,
     first_highest: Option<u64>,
     lost: u64,
+    /// Of 256, in the last block.
+    fraction_lost: u8,
     /// A block came since the last quality window.
     heard: bool,
     /// Packets sent and lost at the last quality window.
@@ -45,6 +47,7 @@ impl LegReports {
             highest: Unwrapper::new(),
             first_highest: None,
             lost: 0,
+            fraction_lost: 0,
             heard: false,
             scored: Totals::default(),
         }
@@ -82,6 +85,7 @@ impl LegReports {
         let highest = self.highest.unwrap(block.highest_sequence);
         self.first_highest.get_or_insert(highest);
         self.lost = self.lost.max(block.cumulative_lost.max(0) as u64);
+        self.fraction_lost = block.fraction_lost;
         self.rtt = round_trip(ours, block).or(self.rtt);
     }
 
@@ -91,6 +95,11 @@ impl LegReports {
 
     pub fn jitter(&self) -> Duration {
         self.jitter
+    }
+
+    /// Share of 256 lost lately, as reported; none once the reports are old.
+    pub fn fraction_lost(&self, now: Instant) -> u8 {
+        if self.is_alive(now) { self.fraction_lost } else { 0 }
     }
 
     /// In total, as reported.

@@ -26,6 +26,7 @@ mod nack;
 mod number_map;
 pub mod outgoing;
 pub mod pace;
+mod playout;
 pub mod quality;
 mod reception;
 mod rewrite;

@@ -7,7 +7,7 @@ use crate::wire::ext::AbsCaptureTime;
 use crate::wire::rtp::{OutHeader, set_padding, write_header};
 use smallvec::SmallVec;
 
-/// Extension elements that fit without allocation: two of ours and those of the pacer.
+/// Extension elements that fit without allocation: three of ours and those of the pacer.
 const EXTENSIONS_INLINE: usize = 6;
 
 /// What to send, in terms of the incoming packet it is made from.
@@ -26,6 +26,7 @@ pub struct Outgoing {
     pub dependency: Option<(u8, Span)>,
     /// On our clock.
     pub capture_time: Option<(u8, AbsCaptureTime)>,
+    pub playout_delay: Option<(u8, [u8; 3])>,
 }
 
 impl Outgoing {
@@ -63,6 +64,7 @@ impl Outgoing {
         let mut elements: SmallVec<[(u8, &[u8]); EXTENSIONS_INLINE]> = SmallVec::new();
         elements.extend(self.dependency.map(|(id, span)| (id, span.in_packet(packet))));
         elements.extend(capture.as_ref().map(|(id, (bytes, length))| (*id, &bytes[..*length])));
+        elements.extend(self.playout_delay.as_ref().map(|(id, bytes)| (*id, &bytes[..])));
         elements.extend(extra.iter().copied());
         write_header(out, &self.header, &elements)
     }
@@ -88,6 +90,7 @@ mod tests {
             vp8: None,
             dependency: None,
             capture_time: None,
+            playout_delay: None,
         }
     }
 
@@ -125,10 +128,12 @@ mod tests {
         let capture_time = Some((4, AbsCaptureTime { ntp: 77, clock_offset: None }));
         let dependency = Some((5, Span { begin: 16, bytes: 2 }));
         let mut out = [0; 64];
-        let leg = Outgoing { dependency, capture_time, ..outgoing() };
+        let playout_delay = Some((6, [1, 2, 3]));
+        let leg = Outgoing { dependency, capture_time, playout_delay, ..outgoing() };
         let length = leg.write(&PACKET, &[(3, &[1, 2, 3])], &mut out).unwrap();
         let header = RtpHeader::parse(&out[..length]).unwrap();
         let value = |id| header.extension(&out[..length], id);
+        assert_eq!(value(6), Some(&[1, 2, 3][..]));
         assert_eq!((value(3), value(5)), (Some(&[1, 2, 3][..]), Some(&[0xAA, 0xBB][..])));
         assert_eq!(value(4).and_then(AbsCaptureTime::parse).map(|t| t.ntp), Some(77));
         assert_eq!(leg.write(&PACKET, &[], &mut out[..20]), None);

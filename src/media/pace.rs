@@ -15,6 +15,8 @@ const SHARE: f64 = 0.5;
 const DEPTH: Duration = Duration::from_millis(300);
 /// One frame's worth may always go.
 const DEPTH_BYTES_MIN: usize = 4_000;
+/// What a packet sent again may have, about.
+const RESENT_BYTES: usize = 1_000;
 /// How often padding is sent while a probe lasts, and media that waits.
 pub const PROBE_STEP: Duration = Duration::from_millis(10);
 /// Media that waits goes a little faster than it could for ever: it is a key frame, rarely more.
@@ -136,8 +138,8 @@ pub struct ResendBudget {
 }
 
 impl ResendBudget {
-    /// Whether a packet of that size may go now on a connection of that rate; it then counts.
-    pub fn take(&mut self, now: Instant, rate: Bitrate, bytes: usize) -> bool {
+    /// Whether a packet may go now on a connection of that rate; it is then to be noted.
+    pub fn admits(&mut self, now: Instant, rate: Bitrate) -> bool {
         if rate.is_unlimited() {
             self.held = None;
             return true;
@@ -146,11 +148,18 @@ impl ResendBudget {
         let most = share.bytes_in(DEPTH).max(DEPTH_BYTES_MIN);
         let (held, at) = self.held.unwrap_or((most, now));
         let earned = share.bytes_in(now.saturating_duration_since(at));
-        let available = held.saturating_add(earned).min(most);
         // Time that earned no whole byte is not thrown away.
         let at = if earned > 0 { now } else { at };
-        self.held = Some((available.saturating_sub(if available >= bytes { bytes } else { 0 }), at));
-        available >= bytes
+        let held = held.saturating_add(earned).min(most);
+        self.held = Some((held, at));
+        held >= RESENT_BYTES
+    }
+
+    /// Notes a packet that was sent again.
+    pub fn note_sent(&mut self, bytes: usize) {
+        if let Some((held, _)) = &mut self.held {
+            *held = held.saturating_sub(bytes);
+        }
     }
 }
 
@@ -219,7 +228,11 @@ mod tests {
     #[test]
     fn retransmissions_take_half_of_a_limited_connection() {
         let mut budget = ResendBudget::default();
-        let mut passed = |ms, rate| usize::from(budget.take(at(ms), rate, 1_000));
+        let mut passed = |ms, rate| {
+            let may = budget.admits(at(ms), rate);
+            budget.note_sent(if may { 1_000 } else { 0 });
+            usize::from(may)
+        };
         assert_eq!((0..500).map(|_| passed(0, Bitrate::UNLIMITED)).sum::<usize>(), 500);
         let at_once: usize = (0..100).map(|_| passed(1, Bitrate::kbps(800))).sum();
         assert_eq!(at_once, 15, "300 ms of 400 kbit/s");

@@ -3,6 +3,7 @@
 use super::layer::Target;
 use super::speaker::SpeakerRule;
 use crate::wire::codec::Codec;
+use crate::wire::ext::PlayoutDelay;
 use std::time::Duration;
 
 /// One payload type with its retransmission type.
@@ -52,6 +53,8 @@ pub struct LegSettings {
     pub history_packets: usize,
     /// End-to-end encrypted: no payload may be made up, none taken out of RED.
     pub encrypted: bool,
+    /// The extension that tells how long to hold back pictures, and between what bounds.
+    pub playout: Option<(u8, PlayoutDelay)>,
     /// Numbers to begin with where the track does not give them: random.
     pub first_sequence: u16,
     pub first_timestamp: u32,

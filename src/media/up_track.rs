@@ -47,6 +47,7 @@ pub struct UpTrack {
     sources: u32,
     muted: bool,
     next_report: Option<Instant>,
+    loss_beyond: u8,
     lost: Vec<u16>,
     quality: Quality,
     codec: Codec,
@@ -76,6 +77,7 @@ impl UpTrack {
             sources: 0,
             muted: false,
             next_report: None,
+            loss_beyond: 0,
             lost: Vec::new(),
             quality: Quality::default(),
             codec: settings.payloads.first().map_or(Codec::Opus, |p| p.codec),
@@ -272,10 +274,19 @@ impl UpTrack {
 
     fn report(&mut self, now: Instant, sender: u32, out: &mut Vec<u8>) {
         let streams = self.streams.iter_mut().flatten();
-        let blocks: SmallVec<[ReportBlock; LAYERS]> = streams.filter_map(|s| s.poll_report_block(now)).collect();
+        let mut blocks: SmallVec<[ReportBlock; LAYERS]> = streams.filter_map(|s| s.poll_report_block(now)).collect();
+        for block in &mut blocks {
+            block.fraction_lost = block.fraction_lost.max(self.loss_beyond);
+        }
         if !blocks.is_empty() {
             write_receiver_report(out, sender, &blocks);
         }
+    }
+
+    /// Has reports tell the publisher of at least this loss, of 256: what its worst subscriber suffers, so that the
+    /// encoder protects what it sends.
+    pub fn set_loss_beyond(&mut self, fraction: u8) {
+        self.loss_beyond = fraction;
     }
 
     /// Loudness of a microphone track now; `None` if it does not count for active speakers.

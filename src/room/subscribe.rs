@@ -232,6 +232,7 @@ impl Room {
             target,
             cname: leg.stream_id.clone(),
             encrypted: publication.is_encrypted(),
+            playout_delay_ms: self.settings.playout_delay_ms,
         })));
         self.tell_subscribed(key, sid);
     }

@@ -108,6 +108,7 @@ fn media_config(config: &Config) -> MediaConfig {
             update_interval: Duration::from_millis(config.audio.update_interval.into()),
             smooth_intervals: config.audio.smooth_intervals,
         },
+        audio_loss_proxying: config.audio.enable_loss_proxying,
         congestion: CongestionConfig {
             enabled: config.rtc.congestion_control.enabled,
             allow_pause: config.rtc.congestion_control.allow_pause,

@@ -210,6 +210,8 @@ pub struct LegSetup {
     pub cname: String,
     /// The track is end-to-end encrypted: nothing may be made up or taken apart.
     pub encrypted: bool,
+    /// Least and most time the subscriber should hold pictures back, where the extension was negotiated.
+    pub playout_delay_ms: (u32, u32),
 }
 
 /// What a leg should forward.
@@ -233,6 +235,8 @@ pub struct MediaConfig {
     /// Least time between key-frame requests, by spatial layer.
     pub pli_throttle: [Duration; 3],
     pub audio: AudioLevelConfig,
+    /// Publishers of Opus hear of the loss of their worst subscriber.
+    pub audio_loss_proxying: bool,
     pub congestion: CongestionConfig,
     /// How long packets of an unfinished picture wait for the rest of it.
     pub gather_window: Duration,

@@ -100,9 +100,13 @@ impl Congestion {
         self.bandwidth.note_burst(now);
     }
 
-    /// Whether a packet of that size may be sent again now.
-    pub fn may_resend(&mut self, now: Instant, bytes: usize) -> bool {
-        self.resends.take(now, self.bandwidth.estimate(), bytes)
+    /// Whether a packet may be sent again now: one that finds a full queue is lost again.
+    pub fn may_resend(&mut self, now: Instant) -> bool {
+        self.resends.admits(now, self.bandwidth.estimate()) && !self.bandwidth.is_queued()
+    }
+
+    pub fn note_resent(&mut self, bytes: usize) {
+        self.resends.note_sent(bytes);
     }
 
     /// When to look at it again; never while nothing is limited.

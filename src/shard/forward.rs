@@ -268,9 +268,15 @@ impl Outbound<'_> {
         }
     }
 
-    /// Whether a packet of that size may be sent again on a connection that may be limited.
-    pub fn may_resend(&mut self, subscriber: usize, now: Instant, bytes: usize) -> bool {
-        self.peers[subscriber].congestion.as_mut().is_none_or(|congestion| congestion.may_resend(now, bytes))
+    /// Whether a packet may be sent again on a connection that may be limited.
+    pub fn may_resend(&mut self, subscriber: usize, now: Instant) -> bool {
+        self.peers[subscriber].congestion.as_mut().is_none_or(|congestion| congestion.may_resend(now))
+    }
+
+    pub fn note_resent(&mut self, subscriber: usize, bytes: usize) {
+        if let Some(congestion) = &mut self.peers[subscriber].congestion {
+            congestion.note_resent(bytes);
+        }
     }
 
     /// As [`Outbound::stage`], for a packet without elements of the connection. Answers its sealed length.

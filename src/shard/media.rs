@@ -16,6 +16,7 @@ use crate::media::layer::Target;
 use crate::media::settings::{Extensions, LegSettings, Payload, UpSettings};
 use crate::media::speaker::SpeakerRule;
 use crate::media::up_track::{LAYERS, UpTrack};
+use crate::wire::ext::PlayoutDelay;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 use std::time::Instant;
@@ -316,9 +317,16 @@ fn leg_settings(setup: &LegSetup, config: &MediaConfig) -> LegSettings {
         target: layer_target(setup.target),
         history_packets: history_packets(&setup.payloads, config),
         encrypted: setup.encrypted,
+        playout: setup.extensions.playout_delay.zip(playout_delay(setup.playout_delay_ms)),
         first_sequence: rand::random(),
         first_timestamp: rand::random(),
     }
+}
+
+/// `None` where the room sets none.
+fn playout_delay((min_ms, max_ms): (u32, u32)) -> Option<PlayoutDelay> {
+    let steps = |ms: u32| u16::try_from(ms).unwrap_or(u16::MAX);
+    ((min_ms, max_ms) != (0, 0)).then(|| PlayoutDelay { min_ms: steps(min_ms), max_ms: steps(max_ms) })
 }
 
 fn layer_target(target: LegTarget) -> Target {

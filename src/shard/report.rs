@@ -4,6 +4,7 @@
 use super::media::MediaState;
 use super::state::State;
 use super::{Event, Score, SpeakerLevel};
+use crate::wire::codec::Codec;
 use crate::wire::rtcp::{self, DlrrReport, Packet, SdesSource, XrBlock};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,7 @@ impl State {
         for position in 0..self.peers[index].tracks.len() {
             let track = self.peers[index].tracks[position];
             self.pass_wishes(now, track);
+            self.pass_losses(now, track);
             let sender = self.peers[index].sender_ssrc;
             self.media.tracks[track].up.poll_feedback(now, sender, PUBLISHER_RTT, compound);
             self.report_layers(track);
@@ -63,6 +65,16 @@ impl State {
             if let Some(layer) = legs[*leg].down.wants_key_frame(now, &entry.up) {
                 entry.up.request_key_frame(layer);
             }
+        }
+    }
+
+    /// What the worst subscriber of an Opus track loses, for its publisher's encoder (WIRE.md §4.10).
+    fn pass_losses(&mut self, now: Instant, track: usize) {
+        let MediaState { config, tracks, legs, .. } = &mut self.media;
+        let entry = &mut tracks[track];
+        if config.audio_loss_proxying && matches!(entry.up.codec(), Codec::Opus | Codec::Red) {
+            let worst = entry.legs.iter().map(|leg| legs[*leg].down.fraction_lost(now)).max();
+            entry.up.set_loss_beyond(worst.unwrap_or(0));
         }
     }
 
@@ -203,9 +215,11 @@ impl State {
         let MediaState { tracks, legs, .. } = media;
         let leg = &mut legs[leg];
         for sequence in lost.take(RESEND_MAX) {
-            if let Ok((outgoing, packet)) = leg.down.resend(now, &tracks[leg.track].up, sequence)
-                && out.may_resend(leg.peer, now, packet.len())
-            {
+            if !out.may_resend(leg.peer, now) {
+                return leg.down.refuse_resend(now);
+            }
+            if let Ok((outgoing, packet)) = leg.down.resend(now, &tracks[leg.track].up, sequence) {
+                out.note_resent(leg.peer, packet.len());
                 out.stage(leg.peer, &leg.extensions, &moment, &outgoing, packet);
             }
         }

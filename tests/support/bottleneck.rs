@@ -9,6 +9,8 @@ pub struct Path {
     pub kbps: u64,
     /// One way.
     pub delay_ms: u64,
+    /// More at times, at most this; packets stay in order.
+    pub jitter_ms: u64,
     /// What the queue holds, in time.
     pub queue_ms: u64,
     /// 0..=1, after the queue.
@@ -18,7 +20,7 @@ pub struct Path {
 }
 
 impl Path {
-    pub const WIDE: Path = Path { kbps: 10_000, delay_ms: 25, queue_ms: 200, loss: 0.0, cross_kbps: 0 };
+    pub const WIDE: Path = Path { kbps: 10_000, delay_ms: 25, jitter_ms: 0, queue_ms: 200, loss: 0.0, cross_kbps: 0 };
 }
 
 /// Bytes of UDP and IP around what is sent.
@@ -75,7 +77,8 @@ impl Bottleneck {
         let Some(wait) = self.enqueue(packet.len() + HEADERS) else { return };
         self.passed += (packet.len() + HEADERS) as u64;
         if !self.rng.random_bool(self.path.loss) {
-            let arrives = us + wait + self.path.delay_ms * 1_000;
+            let jitter = self.rng.random_range(0..=self.path.jitter_ms * 1_000);
+            let arrives = us + wait + self.path.delay_ms * 1_000 + jitter;
             let last = self.flying.back().map_or(0, |(at, _)| *at);
             self.flying.push_back((arrives.max(last), packet));
         }

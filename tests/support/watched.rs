@@ -52,6 +52,8 @@ pub struct Report {
     pub layer: Option<u8>,
     pub typical_layer: u8,
     pub changes: u32,
+    /// From the beginning of the stretch to the last change of layer.
+    pub settled_ms: u64,
     pub estimate: Bitrate,
     pub padding_bytes: u64,
 }
@@ -106,6 +108,7 @@ pub struct World {
     audio_sent: u64,
     audio_in_flight: Vec<u64>,
     changes: u32,
+    changed_ms: u64,
     padding_bytes: u64,
     per_layer: [u64; 3],
 }
@@ -143,6 +146,7 @@ impl World {
             target: WANTED,
             history_packets: 512,
             encrypted: false,
+            playout: None,
             first_sequence: rng.random(),
             first_timestamp: rng.random(),
         };
@@ -174,6 +178,7 @@ impl World {
             audio_sent: 0,
             audio_in_flight: Vec::new(),
             changes: 0,
+            changed_ms: 0,
             padding_bytes: 0,
             per_layer: [0; 3],
             rng,
@@ -207,6 +212,7 @@ impl World {
     pub fn run(&mut self, ms: u64) -> Report {
         let (audio_before, audio_sent) = (self.viewer.audio_received, self.audio_sent);
         let in_flight = self.audio_in_flight.len() as u64;
+        let began_ms = self.ms;
         let (passed, pictures) = (self.link.passed, self.viewer.pictures);
         (self.viewer.longest_freeze_ms, self.changes, self.padding_bytes) = (0, 0, 0);
         self.per_layer = [0; 3];
@@ -225,6 +231,7 @@ impl World {
             layer: self.layer(),
             typical_layer: typical as u8,
             changes: self.changes,
+            settled_ms: self.changed_ms.saturating_sub(began_ms),
             estimate: self.bandwidth.estimate(),
             padding_bytes: self.padding_bytes,
         }
@@ -342,6 +349,9 @@ impl World {
         }
         let after = self.leg.current_layer();
         self.changes += u32::from(before.is_some() && after.is_some() && before != after);
+        if before != after {
+            self.changed_ms = self.ms;
+        }
     }
 
     fn pace(&self) -> Bitrate {
@@ -420,11 +430,13 @@ impl World {
 
     fn resend(&mut self, sequence: u16) {
         let now = self.now();
+        if !self.resends.admits(now, self.bandwidth.estimate()) || self.bandwidth.is_queued() {
+            return self.leg.refuse_resend(now);
+        }
         let Ok((outgoing, packet)) = self.leg.resend(now, &self.up, sequence) else { return };
         let packet = packet.to_vec();
-        if self.resends.take(now, self.bandwidth.estimate(), packet.len()) {
-            self.send(&outgoing, &packet);
-        }
+        self.resends.note_sent(packet.len());
+        self.send(&outgoing, &packet);
     }
 
     fn pass_wishes(&mut self) {

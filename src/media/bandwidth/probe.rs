@@ -16,7 +16,7 @@ const SUSTAINED_STEP_MAX: f64 = 1.4;
 const RATE_MIN: f64 = 200_000.0;
 /// Between probes that find nothing, growing.
 const INTERVAL_MIN: Duration = Duration::from_secs(2);
-const INTERVAL_MAX: Duration = Duration::from_secs(5);
+const INTERVAL_MAX: Duration = Duration::from_millis(3_500);
 const BACKOFF: f64 = 1.5;
 /// After one that found what was asked for.
 const NEXT_STEP: Duration = Duration::from_millis(200);
@@ -335,7 +335,7 @@ mod tests {
             times.extend(probe(&mut prober, ms, Bitrate::kbps(500), 600e3, 0).map(|_| ms));
         }
         let gaps: Vec<i64> = times.windows(2).map(|w| w[1] - w[0]).collect();
-        assert_eq!(gaps, [2_200, 3_200, 4_700, 5_200], "the last two are at the limit");
+        assert_eq!(gaps, [2_200, 3_200, 3_700, 3_700, 3_700], "the last ones are at the limit");
         prober.postpone(at(30_000));
         assert!(probe(&mut prober, 32_000, Bitrate::kbps(500), 9e6, 0).is_none());
         assert!(probe(&mut prober, 32_500, Bitrate::kbps(500), 9e6, 0).is_some());

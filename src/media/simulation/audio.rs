@@ -44,6 +44,7 @@ fn leg(payloads: Vec<Payload>) -> DownTrack {
         target,
         history_packets: 256,
         encrypted: false,
+        playout: None,
         first_sequence: 40,
         first_timestamp: 4_000,
     };
@@ -153,6 +154,7 @@ fn encryption_keeps_red_whole() {
         target,
         history_packets: 256,
         encrypted: true,
+        playout: None,
         first_sequence: 0,
         first_timestamp: 0,
     };

@@ -203,6 +203,7 @@ fn leg(target: Target) -> LegSettings {
         target,
         history_packets: 512,
         encrypted: false,
+        playout: None,
         first_sequence: 1_000,
         first_timestamp: 5,
     }

@@ -49,6 +49,7 @@ impl World {
             target: target(spatial),
             history_packets: 512,
             encrypted: false,
+            playout: None,
             first_sequence: 0,
             first_timestamp: 0,
         };

@@ -1,6 +1,8 @@
 //! A VP8 simulcast track with three temporal layers: switches, drops, loss, retransmission, reports.
 
 use super::*;
+use crate::limits::RESENDS_MAX;
+use crate::media::allocate::LegAllowance;
 
 #[test]
 fn the_first_source_keeps_its_numbers() {
@@ -165,9 +167,14 @@ fn nacks_are_answered_with_what_was_sent() {
 }
 
 #[test]
-fn after_a_picture_loss_nacks_wait_for_the_key_frame() {
+fn after_a_picture_loss_nacks_wait_for_the_key_frame_where_bandwidth_is_short() {
     let mut world = World::new(8, PERFECT, target(0, 3));
     world.run(3_000, &[0, 1, 2]);
+    let (now, newest) = (world.now(), world.newest() as u16);
+    world.subscriber.leg.handle_picture_loss(now, &world.up);
+    assert!(world.subscriber.leg.resend(now, &world.up, newest).is_ok(), "there is room");
+    world.run(1_000, &[0, 1, 2]);
+    world.subscriber.leg.set_allowed(Some(LegAllowance { spatial: 2, temporal: 3, paused: false }));
     let now = world.now();
     assert_eq!(world.subscriber.leg.handle_picture_loss(now, &world.up), Some(0));
     let newest = world.newest() as u16;
@@ -178,6 +185,42 @@ fn after_a_picture_loss_nacks_wait_for_the_key_frame() {
     world.run(1_000, &[0, 1, 2]);
     assert_eq!(world.subscriber.keys_of.len(), keys + 1);
     assert!(world.subscriber.leg.resend(world.now(), &world.up, world.newest() as u16).is_ok());
+}
+
+/// What the subscriber asks for in vain it will not stop asking for: only a key frame helps.
+#[test]
+fn a_packet_resent_too_often_makes_way_for_a_key_frame() {
+    let mut world = World::new(8, PERFECT, target(0, 3));
+    world.run(3_000, &[0, 1, 2]);
+    let (mut now, newest) = (world.now(), world.newest() as u16);
+    for _ in 0..RESENDS_MAX {
+        assert_eq!(world.subscriber.leg.wants_key_frame(now, &world.up), None);
+        assert!(world.subscriber.leg.resend(now, &world.up, newest).is_ok());
+        now += Duration::from_millis(150);
+    }
+    let again = world.subscriber.leg.resend(now, &world.up, newest);
+    assert_eq!(again.err(), Some(DropReason::ResentOften));
+    assert_eq!(world.subscriber.leg.wants_key_frame(now, &world.up), Some(0));
+    world.up.request_key_frame(0);
+    world.run(1_000, &[0, 1, 2]);
+    assert_eq!(world.subscriber.leg.wants_key_frame(world.now(), &world.up), None);
+}
+
+#[test]
+fn who_asks_in_vain_for_a_while_gets_a_key_frame() {
+    let mut world = World::new(8, PERFECT, target(0, 3));
+    world.run(3_000, &[0, 1, 2]);
+    let now = world.now();
+    let wish_after = |leg: &mut DownTrack, up: &UpTrack, ms| {
+        leg.refuse_resend(now + Duration::from_millis(ms));
+        leg.wants_key_frame(now + Duration::from_millis(ms), up)
+    };
+    assert_eq!(wish_after(&mut world.subscriber.leg, &world.up, 0), None);
+    assert_eq!(wish_after(&mut world.subscriber.leg, &world.up, 100), None);
+    assert_eq!(wish_after(&mut world.subscriber.leg, &world.up, 150), Some(0));
+    world.up.request_key_frame(0);
+    world.run(1_000, &[0, 1, 2]);
+    assert_eq!(world.subscriber.leg.wants_key_frame(world.now(), &world.up), None);
 }
 
 #[test]
