@@ -9,5 +9,6 @@ mod cluster {
     mod redis_server;
     #[path = "../e2e/server.rs"]
     mod server;
+    mod wire;
     mod world;
 }
