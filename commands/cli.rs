@@ -2,7 +2,7 @@
 
 use crate::config_args::{self, Generated};
 use crate::exit::Failure;
-use crate::{docs, generate_keys, help_verbose, ports, serve, token};
+use crate::{cordon, docs, drain, generate_keys, help_verbose, nodes, ports, region, serve, token};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -23,6 +23,17 @@ enum Command {
     /// Print a token to join a room, for development
     #[command(hide = true)]
     CreateJoinToken(token::JoinArgs),
+    /// List the nodes of a cluster, their rooms and people
+    Nodes(nodes::Args),
+    /// Empty nodes: they take no new rooms and end when nobody is left
+    Drain(drain::Args),
+    /// Have nodes take no new rooms; theirs go on
+    Cordon(cordon::Args),
+    /// Have cordoned nodes take new rooms again
+    Uncordon(cordon::Args),
+    /// Regions and their URLs
+    #[command(subcommand)]
+    Region(region::Command),
     /// Access tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -34,20 +45,27 @@ enum Command {
 }
 
 /// Commands that read a configuration and therefore take a flag for each of its keys.
-const CONFIGURED: [&str; 4] = ["serve", "ports", "create-join-token", "token"];
+const CONFIGURED: [&str; 9] =
+    ["serve", "ports", "create-join-token", "token", "region", "nodes", "drain", "cordon", "uncordon"];
+
+/// Commands in which `--region` says which nodes.
+const BY_REGION: [&str; 3] = ["drain", "cordon", "uncordon"];
 
 /// The command line as it is documented.
 pub fn documented() -> clap::Command {
-    Cli::command()
+    BY_REGION.iter().fold(Cli::command(), |all, name| {
+        all.mut_subcommand(name, |command| command.mut_arg("region", |arg| arg.help("Every node of this region")))
+    })
 }
 
 /// The command line as it is parsed: with the generated flags, hidden.
 fn parsed() -> clap::Command {
     CONFIGURED.iter().fold(documented(), |all, name| {
         all.mut_subcommand(name, |command| {
-            let nested = command.has_subcommands();
             let with_flags = |command: clap::Command| command.args(config_args::generated(Generated::Hidden));
-            if nested { command.mut_subcommands(with_flags) } else { with_flags(command) }
+            let itself = !command.is_subcommand_required_set();
+            let all = command.mut_subcommands(with_flags);
+            if itself { with_flags(all) } else { all }
         })
     })
 }
@@ -61,6 +79,11 @@ pub fn run() -> Result<(), Failure> {
         Command::GenerateKeys(args) => generate_keys::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::CreateJoinToken(args) => token::create_join(&args),
+        Command::Nodes(args) => nodes::run(&args),
+        Command::Drain(args) => drain::run(&args),
+        Command::Cordon(args) => cordon::cordon(&args),
+        Command::Uncordon(args) => cordon::uncordon(&args),
+        Command::Region(command) => region::run(&command),
         Command::Token(command) => token::run(&command),
         Command::HelpVerbose => help_verbose::run(),
         Command::Docs(command) => docs::run(&command),

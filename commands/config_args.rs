@@ -17,6 +17,11 @@ impl ConfigArgs {
         config::load(&Sources { purpose, ..self.0.clone() }).map_err(Failure::Config)
     }
 
+    /// What a flag of the configuration was given as.
+    pub fn flag(&self, name: &str) -> Option<&str> {
+        self.0.flags.get(name).map(String::as_str)
+    }
+
     /// A variable of the process's environment.
     pub fn env(&self, name: &str) -> Option<&str> {
         self.0.env.get(name).map(String::as_str).filter(|value| !value.is_empty())

@@ -1,4 +1,5 @@
-//! The one place where failures become messages and exit codes: 0 done, 1 failed, 2 usage or configuration.
+//! The one place where failures become messages and exit codes: 0 done, 1 failed, 2 usage or
+//! configuration, 3 done in part, 4 not done in time.
 
 use lkops::config::Complaint;
 use std::process::ExitCode;
@@ -10,6 +11,10 @@ pub enum Failure {
     /// The flags ask for something that makes no sense.
     Usage(String),
     Failed(anyhow::Error),
+    /// Some of several did what they were asked, some did not.
+    Partial(String),
+    /// A threshold was missed.
+    Missed(String),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -25,6 +30,8 @@ pub fn report(result: Result<(), Failure>) -> ExitCode {
         Failure::Config(complaints) => (2, complaints.iter().map(Complaint::to_string).collect()),
         Failure::Usage(what) => (2, vec![what]),
         Failure::Failed(error) => (1, vec![format!("{error:#}")]),
+        Failure::Partial(what) => (3, vec![what]),
+        Failure::Missed(what) => (4, vec![what]),
     };
     for line in lines {
         eprintln!("error: {line}");

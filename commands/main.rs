@@ -2,15 +2,22 @@
 
 mod cli;
 mod config_args;
+mod cordon;
 mod docs;
+mod drain;
+mod drain_bar;
 mod exit;
 mod generate_keys;
 mod help_verbose;
 mod log;
+mod nodes;
+mod orders;
 mod ports;
 mod print;
 mod print_config;
+mod region;
 mod serve;
+mod table;
 mod token;
 
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod media;
 pub mod metrics;
 pub mod net;
+pub mod ops;
 pub mod proto;
 pub mod room;
 pub mod sdp;

@@ -267,6 +267,14 @@ pub const CLIENT_ANSWER_BYTES_MAX: usize = 16 << 20;
 pub const SENT_PACKETS_MIN: usize = 256;
 pub const SENT_PACKETS_MAX: usize = 8_192;
 
+/// Nodes named in one refusal; a client or a log line has no use for a thousand.
+pub const REFUSALS_TOLD_MAX: usize = 8;
+
+/// Seconds a join is remembered for placement: the load average, the slowest of the measures, shows it whole after 60.
+pub const DEBIT_SECONDS_MAX: usize = 64;
+
+/// Samples of the node's counters kept for its rates: an hour at one a second.
+pub const RATE_SAMPLES_MAX: usize = 3_600;
 /// How long Redis may take to answer one command, or a ping before it counts as away: a Redis two seconds off still works.
 pub const REDIS_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -276,6 +284,12 @@ pub const REDIS_PING_INTERVAL: Duration = Duration::from_millis(500);
 /// Pause between attempts to reach Redis again: soon enough that rooms are back in the store within 5 s.
 pub const REDIS_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
+/// Between two tries to move the rooms of a draining node: the statistics others choose by are two seconds old at most, and a
+/// node that had no room for one may have it then.
+pub const DRAIN_MOVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// From the deadline of a drain, when rooms move, until those that could not are closed.
+pub const DRAIN_CLOSE_GRACE: Duration = Duration::from_secs(10);
 /// Messages to other nodes waiting for Redis. Signalling of thousands joining at once; a lost one is sent again.
 pub const BUS_OUT_MAX: usize = 16_384;
 
@@ -354,3 +368,18 @@ pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a room may be given to a node without having begun there.
 pub const PROMISE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How far back the estimate of a drain's end looks: people leave meetings in waves of minutes.
+pub const DRAIN_ETA_WINDOW: Duration = Duration::from_secs(300);
+
+/// Samples of that window, at one a second.
+pub const DRAIN_SAMPLES_MAX: usize = 300;
+
+/// Operators' orders a node has waiting; each is answered at once.
+pub const ORDERS_MAX: usize = 16;
+
+/// Rooms a draining node hands over at a time: the others take their people in as fast as they come.
+pub const MOVES_PARALLEL_MAX: usize = 16;
+
+/// Versions of nodes long gone that a starting node forgets at once; the rest waits for the next.
+pub const VERSIONS_FORGOTTEN_MAX: usize = 1_024;

@@ -6,6 +6,11 @@ mod cli {
     mod help;
     mod keys;
     mod lkops;
+    mod nodes;
     mod ports;
+    #[path = "../cluster/redis_server.rs"]
+    #[allow(dead_code, reason = "other tests do more to it")]
+    mod redis_server;
+    mod region;
     mod token;
 }

@@ -5,9 +5,14 @@ mod cluster {
     mod calls;
     mod cut;
     mod death;
+    mod drain;
+    #[path = "../cli/lkops.rs"]
+    #[allow(dead_code, reason = "other tests run the binary in other ways")]
+    mod lkops;
     mod meeting;
     mod redis_server;
     #[path = "../e2e/server.rs"]
+    #[allow(dead_code, reason = "other tests start one server and look closer")]
     mod server;
     mod wire;
     mod world;

@@ -22,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cluster", &["limits", "proto", "config", "metrics"]),
     ("signal", &["limits", "room", "cluster", "proto", "token", "config", "metrics"]),
     ("api", &["limits", "room", "cluster", "proto", "token", "config", "metrics"]),
+    ("ops", &["limits", "client", "cluster", "proto", "token", "config"]),
     (
         "server",
         &[

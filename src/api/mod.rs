@@ -11,6 +11,7 @@ mod hosted;
 pub mod panics;
 mod permission;
 mod reach;
+pub mod regions;
 mod room_service;
 pub mod slashes;
 mod twirp;

@@ -471,6 +471,7 @@ fn note(view: &mut View, response: Response) {
         Response::Update(update) => view.update(update.participants),
         Response::RoomUpdate(update) => view.room = update.room.unwrap_or_default(),
         Response::Pong(_) | Response::PongResp(_) => view.pongs += 1,
+        Response::RefreshToken(token) => view.token = Some(token),
         Response::RequestResponse(answer) => note_refusal(view, answer),
         Response::TrackUnpublished(gone) => view.published.retain(|_, track| track.sid != gone.track_sid),
         _ => {}

@@ -24,6 +24,8 @@ pub struct View {
     pub subscriber: LinkView,
     /// Pongs received.
     pub pongs: u64,
+    /// The newest token the server handed out to come back with.
+    pub token: Option<String>,
     pub leave: Option<LeaveRequest>,
     /// Set once it is over.
     pub ended: Option<Ended>,

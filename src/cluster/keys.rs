@@ -4,6 +4,12 @@
 /// Hash: node id → `livekit.Node`.
 pub const NODES: &str = "nodes";
 
+/// Hash, our own: node id → the release it runs.
+pub const NODE_VERSIONS: &str = "lkops_node_versions";
+
+/// String: the highest LiveKit release that was ever in the cluster.
+pub const LIVEKIT_VERSION: &str = "livekit_version";
+
 /// Hash: room → node id.
 pub const ROOM_NODES: &str = "room_node_map";
 

@@ -2,6 +2,7 @@
 
 use super::bus::Bus;
 use super::call::{Caller, Patience, RpcError};
+use super::chooser::Chooser;
 use super::delivery::Terms;
 use super::hosted::Hosted;
 use super::method::Method;
@@ -49,6 +50,7 @@ pub struct Member {
     beat: Beat,
     owned: Owned,
     watchers: Watchers,
+    chooser: Chooser,
     hosted: OnceLock<Arc<dyn Hosted>>,
     /// Rooms claimed for this node that may not have begun yet.
     promised: Mutex<HashMap<String, Instant>>,
@@ -94,6 +96,7 @@ impl Cluster {
             beat: Beat::new(identity.clone(), redis.clock()),
             owned: Owned::new(redis.clone(), &identity.id),
             watchers: Watchers::new(redis.clone(), bus.clone()),
+            chooser: Chooser::new(config)?,
             hosted: OnceLock::new(),
             promised: Mutex::default(),
             is_alone: AtomicBool::new(false),
@@ -335,12 +338,28 @@ impl Member {
                 self.promises().insert(room.to_owned(), Instant::now());
                 Ok(Place::Here)
             }
-            other => other,
+            Ok(Place::There(node)) => {
+                self.chooser.note_joins(&node, 1, self.redis.clock().unix_s());
+                Ok(Place::There(node))
+            }
+            Err(error) => Err(error),
         }
     }
 
     fn finder(&self) -> Finder<'_> {
-        Finder { redis: &self.redis, store: &self.store, watchers: &self.watchers, node: self.id() }
+        let Member { redis, store, watchers, chooser, .. } = self;
+        Finder { redis, store, watchers, chooser, node: self.id() }
+    }
+
+    /// Gives a room of this node to another, and has its so many people told to go there. The node it went to; an error
+    /// leaves the room where it is.
+    pub async fn hand_over(&self, room: &str, people: u32) -> Result<String, PlaceError> {
+        let node = self.finder().hand_over(room).await?;
+        self.chooser.note_joins(&node, people, self.redis.clock().unix_s());
+        if let Some(hosted) = self.hosted.get() {
+            hosted.give_up(room).await;
+        }
+        Ok(node)
     }
 
     fn memory(&self, room: &str) -> Memory {

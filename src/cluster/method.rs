@@ -2,6 +2,7 @@
 //! contract: both sides must have the same.
 
 use super::claim::Rule;
+use super::drain::{OrderRequest, OrderResponse};
 use crate::proto::rpc::*;
 use crate::proto::*;
 use std::marker::PhantomData;
@@ -43,9 +44,10 @@ const ROOM: &str = "Room";
 const PARTICIPANT: &str = "Participant";
 const AGENT_DISPATCH: &str = "AgentDispatchInternal";
 const AGENT: &str = "AgentInternal";
+const LKOPS_NODE: &str = "LkopsNode";
 
 /// Services a node calls; it listens for their answers from its start.
-pub const CALLED: [&str; 5] = [ROOM_MANAGER, ROOM, PARTICIPANT, AGENT_DISPATCH, AGENT];
+pub const CALLED: [&str; 6] = [ROOM_MANAGER, ROOM, PARTICIPANT, AGENT_DISPATCH, AGENT, LKOPS_NODE];
 
 /// Topic: the node.
 pub const CREATE_ROOM: Method<CreateRoomRequest, Room> = Method::new(ROOM_MANAGER, "CreateRoom", CLAIMED_QUEUE);
@@ -91,6 +93,9 @@ pub const JOB_REQUEST: Method<Job, JobRequestResponse> = Method::new(AGENT, "Job
 /// Topic: the job.
 pub const JOB_TERMINATE: Method<JobTerminateRequest, JobTerminateResponse> =
     Method::new(AGENT, "JobTerminate", CLAIMED_QUEUE);
+
+/// Topic: the node. Our own: stock nodes do not serve it.
+pub const ORDER: Method<OrderRequest, OrderResponse> = Method::new(LKOPS_NODE, "Order", MULTI);
 
 /// One string, so that room `a_b` with `c` is the same as room `a` with `b_c`: whoever serves it must look at the request.
 pub fn participant_topic(room: &str, identity: &str) -> String {

@@ -6,7 +6,7 @@ use super::keys;
 use super::method::{KEEPALIVE, PING};
 use super::redis::{Redis, StoreError};
 use super::table::{Registration, Sink};
-use super::{channel, clock::Clock};
+use super::{channel, clock::Clock, version};
 use crate::limits::NODE_BEAT_INTERVAL_MIN;
 use crate::proto::psrpc::Wrapped;
 use crate::proto::rpc::KeepalivePing;
@@ -107,6 +107,11 @@ impl Beat {
     async fn write(&self, redis: &Redis, stats: NodeStats) -> Result<bool, StoreError> {
         let entry = self.entry(stats, redis.clock().unix_s()).encode_to_vec();
         let added: u64 = redis.query(&Cmd::hset(keys::NODES, &self.identity.id, entry)).await?;
+        if added > 0
+            && let Err(error) = version::announce(redis, &self.identity.id).await
+        {
+            tracing::debug!(%error, "operators do not see which release this is");
+        }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(added > 0)
     }
@@ -124,6 +129,7 @@ impl Beat {
     }
 
     pub async fn withdraw(&self, redis: &Redis) -> Result<(), StoreError> {
-        redis.query(&Cmd::hdel(keys::NODES, &self.identity.id)).await
+        redis.query::<()>(&Cmd::hdel(keys::NODES, &self.identity.id)).await?;
+        version::withdraw(redis, &self.identity.id).await
     }
 }

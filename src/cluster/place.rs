@@ -1,12 +1,13 @@
 //! Where a room is, or is to be (CLUSTER.md §6).
 
-use super::neighbours::{Watchers, is_fresh};
+use super::chooser::Chooser;
+use super::neighbours::Watchers;
 use super::owner::Neighbours;
 use super::ownership::{self, Owner};
 use super::redis::{Redis, StoreError};
+use super::select::NoNode;
 use super::store::Store;
 use crate::limits::{NODE_FRESH_SECONDS, PLACE_ATTEMPTS};
-use crate::proto::{Node, NodeState};
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +17,11 @@ pub enum Place {
 }
 
 /// Why a room has no place.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PlaceError {
     /// No node takes rooms.
-    #[error("could not find any available nodes")]
-    NoNode,
+    #[error(transparent)]
+    NoNode(#[from] NoNode),
     /// Redis is away, and another node could have the room.
     #[error("cannot tell whether another node has the room: {0}")]
     Unknown(StoreError),
@@ -53,6 +54,7 @@ pub struct Finder<'a> {
     pub redis: &'a Redis,
     pub store: &'a Store,
     pub watchers: &'a Watchers,
+    pub chooser: &'a Chooser,
     pub node: &'a str,
 }
 
@@ -92,19 +94,24 @@ impl Finder<'_> {
     async fn choose(&self) -> Result<String, PlaceError> {
         let nodes = self.store.nodes().await.map_err(PlaceError::Unknown)?;
         let now_s = self.redis.clock().unix_s();
-        choose(&nodes, self.node, now_s).ok_or(PlaceError::NoNode)
+        Ok(self.chooser.choose(&nodes, now_s)?)
+    }
+
+    /// Gives a room of this node to another.
+    pub async fn hand_over(&self, room: &str) -> Result<String, PlaceError> {
+        let nodes = self.store.nodes().await.map_err(PlaceError::Unknown)?;
+        let others: Vec<_> = nodes.into_iter().filter(|node| node.id != self.node).collect();
+        let chosen = self.chooser.choose(&others, self.redis.clock().unix_s())?;
+        match ownership::claim(self.redis, room, &chosen, Some(self.node)).await.map_err(PlaceError::Unknown)? {
+            Owner::Ours(_) => Ok(chosen),
+            // Somebody took it meanwhile, so that is where it goes.
+            Owner::Other { node, .. } => Ok(node),
+        }
     }
 
     fn place_of(&self, node: String) -> Place {
         if node == self.node { Place::Here } else { Place::There(node) }
     }
-}
-
-/// The node that was asked, if it takes rooms, else any that does.
-fn choose(nodes: &[Node], own: &str, now_s: i64) -> Option<String> {
-    let takes = |n: &&Node| n.state() == NodeState::Serving && is_fresh(n, now_s);
-    let found = nodes.iter().filter(takes).max_by_key(|n| n.id == own);
-    found.map(|n| n.id.clone())
 }
 
 #[cfg(test)]
@@ -124,14 +131,5 @@ mod tests {
         for (memory, expected) in cases {
             assert_eq!(memory.proves_ours(), expected, "{memory:?}");
         }
-    }
-
-    #[test]
-    fn only_serving_nodes_are_chosen() {
-        let node = |id: &str, state: NodeState| Node { id: id.into(), state: state as i32, ..Node::default() };
-        let nodes = [node("a", NodeState::ShuttingDown), node("b", NodeState::Serving), node("c", NodeState::Serving)];
-        assert_eq!(choose(&nodes, "c", 0).as_deref(), Some("c"));
-        assert_ne!(choose(&nodes, "a", 0).as_deref(), Some("a"));
-        assert_eq!(choose(&nodes[..1], "a", 0), None);
     }
 }

@@ -43,6 +43,8 @@ impl From<RedisError> for StoreError {
 pub enum ConnectError {
     #[error(transparent)]
     Address(#[from] AddressError),
+    #[error(transparent)]
+    Selector(#[from] super::select::RuleError),
     #[error("unable to connect to redis: {0}")]
     Redis(String),
 }

@@ -43,6 +43,16 @@ impl Store {
         Ok(value.and_then(|v| decode(keys::NODES, &v)))
     }
 
+    /// Releases by node; stock nodes do not tell theirs.
+    pub async fn versions(&self) -> Result<HashMap<String, String>, StoreError> {
+        self.ask(Cmd::hgetall(keys::NODE_VERSIONS)).await
+    }
+
+    /// The highest LiveKit release there was.
+    pub async fn livekit_version(&self) -> Result<Option<String>, StoreError> {
+        self.ask(Cmd::get(keys::LIVEKIT_VERSION)).await
+    }
+
     /// The node that room was given to, be it alive or not.
     pub async fn node_of(&self, room: &str) -> Result<Option<String>, StoreError> {
         self.ask(Cmd::hget(keys::ROOM_NODES, room)).await

@@ -1,11 +1,15 @@
 //! What no single key can get wrong alone: keys that contradict each other, with LiveKit's words where it has some (WIRE.md §7.4).
 
+use super::cidr::Cidr;
 use super::complaint::Complaint;
 use super::load::{Purpose, Sources};
 use super::model::Config;
 use super::settings::Settings;
 use crate::limits::API_SECRET_BYTES_MIN;
 use std::net::IpAddr;
+
+/// What `node_selector.sort_by` may be.
+const SORTS: [&str; 7] = ["random", "sysload", "cpuload", "rooms", "clients", "tracks", "bytespersec"];
 
 struct Checks<'a> {
     config: &'a Config,
@@ -31,6 +35,7 @@ pub(super) fn apply(
     checks.ports();
     checks.turn();
     checks.selector();
+    checks.regions();
     checks.prometheus();
     checks.networks();
     checks.logging();
@@ -126,6 +131,42 @@ impl Checks<'_> {
         if selector.kind == "regionaware" && self.config.region.is_empty() {
             self.complain("node_selector.kind", "regionaware needs region");
         }
+        let listed = selector.regions.is_empty() || selector.regions.iter().any(|r| r.name == self.config.region);
+        if selector.kind == "regionaware" && !listed && !self.config.region.is_empty() {
+            self.complain(
+                "node_selector.regions",
+                format!("the node's own region `{}` is not listed", self.config.region),
+            );
+        }
+        self.one_of("node_selector.sort_by", &selector.sort_by, &SORTS);
+        self.one_of("node_selector.algorithm", &selector.algorithm, &["lowest", "twochoice"]);
+        self.one_of("lkops.placement", &self.config.lkops.placement, &["selector", "balanced"]);
+    }
+
+    fn one_of(&mut self, key: &str, value: &str, known: &[&str]) {
+        if !known.contains(&value) {
+            self.complain(key, format!("`{value}` must be one of {}", known.join(", ")));
+        }
+    }
+
+    fn regions(&mut self) {
+        for region in &self.config.lkops.regions {
+            let key = "lkops.regions";
+            if !is_signal_url(&region.url) {
+                self.complain(key, format!("url `{}` must begin with wss:// or ws://", region.url));
+            }
+            self.cidrs(key, &region.networks);
+            self.on_the_globe(key, &region.name, region.lat, region.lon);
+        }
+        for region in &self.config.node_selector.regions {
+            self.on_the_globe("node_selector.regions", &region.name, region.lat, region.lon);
+        }
+    }
+
+    fn on_the_globe(&mut self, key: &str, name: &str, lat: f64, lon: f64) {
+        if !((-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon)) {
+            self.complain(key, format!("`{name}` lies at {lat}, {lon}; lat goes from -90 to 90, lon from -180 to 180"));
+        }
     }
 
     fn prometheus(&mut self) {
@@ -153,7 +194,7 @@ impl Checks<'_> {
     }
 
     fn cidrs(&mut self, key: &str, networks: &[String]) {
-        for network in networks.iter().filter(|network| !is_cidr(network)) {
+        for network in networks.iter().filter(|network| Cidr::parse(network).is_none()) {
             self.complain(key, format!("invalid CIDR `{network}`; write it as 10.0.0.0/8"));
         }
     }
@@ -172,22 +213,16 @@ fn is_level(level: &str) -> bool {
     matches!(lower.as_str(), "debug" | "info" | "warn" | "error" | "dpanic" | "panic" | "fatal")
 }
 
-/// `address/prefix` with a prefix its family has.
-fn is_cidr(text: &str) -> bool {
-    let Some((address, prefix)) = text.split_once('/') else { return false };
-    let bits = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    prefix.parse::<u8>().is_ok_and(|prefix| prefix <= bits)
-}
-
 /// LiveKit's idea of a host name: two labels or more, of letters, digits and hyphens; a last dot is allowed.
 fn is_domain(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     name.contains('.') && name.split('.').all(is_label)
+}
+
+fn is_signal_url(url: &str) -> bool {
+    let host = url.strip_prefix("wss://").or_else(|| url.strip_prefix("ws://"));
+    host.is_some_and(|host| !host.is_empty())
 }
 
 fn short_secrets(config: &Config) -> Vec<String> {
@@ -209,16 +244,6 @@ fn deprecated(settings: &Settings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn networks_need_their_prefix() {
-        for text in ["10.0.0.0/8", "::/0", "fd00::1/128", "1.2.3.4/32"] {
-            assert!(is_cidr(text), "{text}");
-        }
-        for text in ["10.0.0.0", "10.0.0.0/33", "10.0.0/8", "::/129", "a/8", "/8", "10.0.0.0/-1", ""] {
-            assert!(!is_cidr(text), "{text}");
-        }
-    }
 
     #[test]
     fn domains_are_names() {

@@ -3,6 +3,7 @@
 //! `load` is the way in; `commands` hands it flags and environment, everybody else sees only `Config`. May not know the terminal.
 
 mod check;
+mod cidr;
 mod complaint;
 mod derive;
 mod duration;
@@ -22,6 +23,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use cidr::Cidr;
 pub use complaint::{Complaint, Origin};
 pub use duration::parse as parse_duration;
 pub use kind::Kind;

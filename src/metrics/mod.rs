@@ -34,8 +34,10 @@ pub struct ShardCounters {
     pub nacks_out: Cell,
     pub plis_in: Cell,
     pub plis_out: Cell,
-    /// Published tracks and legs there are now.
-    pub tracks: Cell,
+    /// Published tracks there are now.
+    pub tracks_in: Cell,
+    /// Legs there are now.
+    pub tracks_out: Cell,
     /// Datagrams no peer took.
     pub datagrams_dropped: Cell,
     /// Datagrams the socket did not take.

@@ -28,7 +28,8 @@ impl CloseReason {
             CloseReason::Idle => Departure::RoomClosed,
             CloseReason::Deleted => Departure::RoomDeleted,
             CloseReason::ServerShutdown => Departure::ServerShutdown,
-            CloseReason::Fault | CloseReason::Elsewhere => Departure::StateMismatch,
+            CloseReason::Elsewhere => Departure::Moved,
+            CloseReason::Fault => Departure::StateMismatch,
         }
     }
 }

@@ -173,6 +173,11 @@ impl Directory {
         self.registry.holders()
     }
 
+    /// Another node has the room: everybody gets a token of what they are now and is told to reconnect, and finds it there.
+    pub async fn give_up(&self, name: &str) {
+        let _ = self.ask(name, |room| room.close(CloseReason::Elsewhere)).await;
+    }
+
     /// Everybody gets Leave SERVER_SHUTDOWN.
     pub async fn close_all(&self) {
         let closing = self.registry.names().into_iter().map(|name| async move {
@@ -186,11 +191,6 @@ impl Directory {
     pub(super) async fn break_room(&self, name: &str) {
         let failed: Result<(), _> = self.ask(name, |_| panic!("a test asked for this")).await;
         assert_eq!(failed, Err(RoomError::Unavailable));
-    }
-
-    /// Another node has the room: everybody is told to reconnect, and finds it there.
-    pub async fn give_up(&self, name: &str) {
-        let _ = self.ask(name, |room| room.close(CloseReason::Elsewhere)).await;
     }
 
     /// What other nodes may know of the rooms here.

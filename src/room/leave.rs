@@ -20,6 +20,8 @@ pub enum Departure {
     RoomDeleted,
     RoomClosed,
     ServerShutdown,
+    /// The room went to another node; a new session finds it there.
+    Moved,
     /// Another session took its identity.
     DuplicateIdentity,
     /// Not ACTIVE a minute after joining.
@@ -52,14 +54,14 @@ impl Departure {
             Departure::StateMismatch => DisconnectReason::StateMismatch,
             Departure::SignalClosed => DisconnectReason::SignalClose,
             Departure::Abuse => DisconnectReason::MediaFailure,
-            Departure::SimulatedMigration => DisconnectReason::Migration,
+            Departure::Moved | Departure::SimulatedMigration => DisconnectReason::Migration,
         }
     }
 
     /// What the client should do; `None` leaves it without a word.
     fn action(self) -> Option<Action> {
         match self {
-            Departure::StateMismatch => Some(Action::Reconnect),
+            Departure::StateMismatch | Departure::Moved => Some(Action::Reconnect),
             Departure::SignalClosed | Departure::SimulatedFailure | Departure::SimulatedMigration => None,
             _ => Some(Action::Disconnect),
         }

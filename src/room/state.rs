@@ -142,6 +142,10 @@ impl Room {
         }
         self.seat.vacate();
         self.ctx.ledger.strike_room(self.name(), self.sid());
+        if why == CloseReason::Elsewhere {
+            // What they come back with says what they are now, not what their first token said.
+            self.keys_of_people().into_iter().for_each(|key| self.refresh_token(key));
+        }
         // First everybody's own farewell, so that nobody hears of all the others leaving.
         self.people.values_mut().for_each(|p| p.part(why.departure()));
         for key in self.keys_of_people() {

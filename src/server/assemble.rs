@@ -1,18 +1,22 @@
 //! Puts the server together, in start order, and takes it down in the reverse.
 
-use super::drain::{self, Holders};
+use super::drain::Wait;
 use super::external_ip::{self, ExternalIpError};
 use super::listen::{self, ListenError};
+use super::local_rooms::LocalRooms;
 use super::media_plane::{self, MediaPlaneError};
 use super::peers::{self, Peers};
 use super::state::{Lifecycle, Phase};
-use super::{gauge, ice_tcp, node_load, unix_signal, vitals};
+use super::vitals::{Counts, Vitals};
+use super::{ice_tcp, node_load, unix_signal};
 use crate::api::health::{self, Pulse};
-use crate::api::{Reach, RoomService, Twirp, auth, body_limit, cors, panics};
+use crate::api::{Reach, RoomService, Twirp, auth, body_limit, cors, panics, regions};
+use crate::cluster::drain::{Mode, Terms};
 use crate::cluster::{ConnectError, Gauge};
 use crate::config::{Config, Loaded};
+use crate::limits::ORDERS_MAX;
 use crate::metrics::ShardCounters;
-use crate::proto::id;
+use crate::proto::{NodeStats, id};
 use crate::room::clock::unix_ms;
 use crate::room::ice_servers::ice_servers;
 use crate::room::{Directory, Ledger, Node, RoomContext};
@@ -24,7 +28,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 /// The LiveKit release this server stands in for. Clients read features from it (RPC needs 1.8), so it is what they are told.
@@ -69,9 +73,13 @@ pub async fn run(loaded: Loaded) -> Result<(), ServeError> {
 /// A server before it listens.
 pub(super) struct Server {
     gate: Gate,
-    gauge: Gauge,
+    counts: Counts,
+    vitals: Vitals,
+    /// The node's latest statistics.
+    stats: watch::Sender<NodeStats>,
     peers: Peers,
     pulse: Pulse,
+    mode: watch::Sender<Mode>,
     life: Lifecycle,
     app: Router,
     /// Closed when the last WebSocket has ended.
@@ -89,12 +97,15 @@ impl Server {
         let is_full = node_load::over_limits(&config.limit, counters.clone());
         let ledger = if peers.cluster.member().is_some() { Ledger::kept() } else { Ledger::default() };
         let directory = Directory::new(Arc::new(room_context(config.clone(), node, shards, ledger)));
-        let gauge = gauge::of(directory.clone(), counters);
+        let counts = Counts { occupancy: directory.occupancy(), shards: counters };
+        let mut vitals = Vitals::new(counts.clone(), &config.node_stats, unix_ms());
+        let stats = watch::Sender::new(vitals.measure(unix_ms()));
         let (pulse, life) = (Pulse::new(unix_ms()), Lifecycle::new());
         let (alive, sockets) = mpsc::channel(1);
+        let mode = watch::Sender::new(Mode::Serving);
         let gate = Gate { directory, cluster: peers.cluster.clone(), config, is_full, alive };
-        let app = app(gate.clone(), pulse.clone(), life.clone());
-        Server { gate, gauge, peers, pulse, life, app, sockets }
+        let app = app(gate.clone(), pulse.clone(), life.clone(), mode.subscribe());
+        Server { gate, counts, vitals, stats, peers, pulse, mode, life, app, sockets }
     }
 
     #[cfg(test)]
@@ -103,16 +114,19 @@ impl Server {
     }
 
     pub(super) async fn live(self, listeners: Vec<TcpListener>, mut stops: mpsc::Receiver<&'static str>) {
-        let Server { gate, gauge, peers, pulse, life, app, mut sockets } = self;
+        let Server { gate, counts, vitals, stats, peers, pulse, mode, life, app, mut sockets } = self;
         let (config, directory) = (gate.config.clone(), gate.directory.clone());
-        let vitals = tokio::spawn(vitals::run(pulse, config.node_stats.stats_update_interval));
+        let gauge = gauge(stats.subscribe(), counts);
+        let vitals = tokio::spawn(vitals.run(pulse, stats, config.node_stats.stats_update_interval));
         let http = tokio::spawn(listen::serve(listeners, app, life.clone()));
-        let joined = peers.start(&gate, gauge, &life);
+        let (desk, mut orders) = mpsc::channel(ORDERS_MAX);
+        let joined = peers.start(&gate, gauge, &life, &mode, desk);
+        let rooms = LocalRooms { directory: directory.clone(), cluster: gate.cluster.clone() };
         drop(gate);
         life.advance(Phase::Serving);
         tracing::info!(port = config.port, addresses = ?config.bind_addresses, "listening");
-        let holders = Holders { occupancy: directory.occupancy(), rooms: &|| directory.holders() };
-        drain::until_empty(holders, &mut stops, &life).await;
+        let wait = Wait::new(&mode, directory.occupancy(), &rooms, terms(&config));
+        wait.until_end(&mut stops, &mut orders).await;
         life.advance(Phase::Stopping);
         directory.close_all().await;
         if let Err(error) = http.await {
@@ -128,6 +142,22 @@ impl Server {
     }
 }
 
+/// The latest statistics with people as they are now: whoever waits for a drain must not be told of those before it.
+fn gauge(latest: watch::Receiver<NodeStats>, counts: Counts) -> Gauge {
+    Arc::new(move || {
+        let mut stats = latest.borrow().clone();
+        counts.write(&mut stats);
+        stats
+    })
+}
+
+/// How the node empties when a signal asks it to.
+fn terms(config: &Config) -> Terms {
+    let deadline = config.lkops.drain_deadline;
+    let deadline = (!deadline.is_zero()).then_some(deadline);
+    Terms { deadline, moves: config.lkops.drain_move, stays: false }
+}
+
 fn room_context(config: Arc<Config>, node: Node, shards: Shards, ledger: Ledger) -> RoomContext {
     let rtc = config.clone();
     let ice_servers = Arc::new(move |sid: &str| ice_servers(&rtc.rtc, sid, false, unix_ms() / 1000));
@@ -135,13 +165,14 @@ fn room_context(config: Arc<Config>, node: Node, shards: Shards, ledger: Ledger)
 }
 
 /// The main port. Layers apply from the last to the first (WIRE.md §1.2).
-fn app(gate: Gate, pulse: Pulse, life: Lifecycle) -> Router {
+fn app(gate: Gate, pulse: Pulse, life: Lifecycle, mode: watch::Receiver<Mode>) -> Router {
     let config = gate.config.clone();
     let body_bytes_max = config.limit.max_api_request_body_size;
     let (directory, cluster) = (gate.directory.clone(), gate.cluster.clone());
     let asked = cluster.clone();
     let rooms = RoomService::service(Reach { directory, cluster }, config.clone());
-    health::routes(pulse, Arc::new(move || peers::readiness(&asked, &life)))
+    health::routes(pulse, Arc::new(move || peers::readiness(&asked, &life, *mode.borrow())))
+        .merge(regions::routes(config.clone()))
         .merge(signal::routes(gate))
         .merge(Twirp::new(body_bytes_max).with(rooms).routes())
         .fallback(async || (StatusCode::NOT_FOUND, "404 page not found\n"))

@@ -4,10 +4,9 @@
 mod assemble;
 mod drain;
 mod external_ip;
-mod gauge;
 mod ice_tcp;
 mod listen;
-mod machine;
+mod local_rooms;
 mod media_plane;
 mod node_load;
 mod peers;

@@ -22,7 +22,7 @@ pub fn over_limits(limit: &Limit, counters: Vec<Arc<ShardCounters>>) -> NodeLoad
     let (tracks_max, bytes_max) = (u64::from(limit.num_tracks), f64::from(limit.bytes_per_sec));
     let last = Mutex::new(Sample { at_ms: unix_ms(), ..Sample::default() });
     Arc::new(move || {
-        let tracks: u64 = counters.iter().map(|c| c.tracks.value()).sum();
+        let tracks: u64 = counters.iter().map(|c| c.tracks_in.value() + c.tracks_out.value()).sum();
         let bytes: u64 = counters.iter().map(|c| c.bytes_in.value() + c.bytes_out.value()).sum();
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = next(*last, unix_ms(), bytes);
@@ -48,7 +48,8 @@ mod tests {
         let counters = Arc::new(ShardCounters::default());
         let full = over_limits(&Limit { num_tracks: 3, ..Limit::default() }, vec![counters.clone()]);
         assert!(!full());
-        counters.tracks.set(3);
+        counters.tracks_in.set(1);
+        counters.tracks_out.set(2);
         assert!(full());
         let unlimited = over_limits(&Limit { num_tracks: 0, ..Limit::default() }, vec![counters]);
         assert!(!unlimited());

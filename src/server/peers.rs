@@ -3,12 +3,13 @@
 use super::state::{Lifecycle, Phase};
 use crate::api::HostedRooms;
 use crate::api::health::Readiness;
-use crate::cluster::{Cluster, ConnectError, Doorway, Gauge, Identity, Running, Status};
+use crate::cluster::drain::{self, Instruction, Mode};
+use crate::cluster::{Cluster, ConnectError, Doorway, Gauge, Identity, Registration, Running, Status};
 use crate::config::Config;
-use crate::proto::NodeState;
 use crate::room::Node;
 use crate::signal::{self, Gate};
 use std::net::IpAddr;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -22,7 +23,7 @@ pub struct Peers {
 pub struct Joined {
     cluster: Cluster,
     tasks: Vec<JoinHandle<()>>,
-    _running: Option<Running>,
+    _running: Option<(Running, Registration)>,
 }
 
 impl Peers {
@@ -41,8 +42,15 @@ impl Peers {
         Ok(Peers { cluster, doorway: Some(doorway) })
     }
 
-    /// Begins to be seen and called.
-    pub fn start(self, gate: &Gate, gauge: Gauge, life: &Lifecycle) -> Joined {
+    /// Begins to be seen and called. Orders of operators go to `desk`.
+    pub fn start(
+        self,
+        gate: &Gate,
+        gauge: Gauge,
+        life: &Lifecycle,
+        mode: &watch::Sender<Mode>,
+        desk: mpsc::Sender<Instruction>,
+    ) -> Joined {
         let Peers { cluster, doorway } = self;
         let (Some(member), Some(doorway)) = (cluster.member().cloned(), doorway) else {
             return Joined { cluster, tasks: Vec::new(), _running: None };
@@ -51,9 +59,10 @@ impl Peers {
         let (running, arrivals) = member.start(doorway, hosted, gauge);
         let tasks = vec![
             tokio::spawn(signal::receive(gate.clone(), arrivals)),
-            tokio::spawn(tell_phases(cluster.clone(), life.clone())),
+            tokio::spawn(tell_modes(cluster.clone(), life.clone(), mode.subscribe())),
         ];
-        Joined { cluster, tasks, _running: Some(running) }
+        let orders = drain::serve(member.methods(), member.id(), desk);
+        Joined { cluster, tasks, _running: Some((running, orders)) }
     }
 }
 
@@ -67,18 +76,22 @@ impl Joined {
     }
 }
 
-async fn tell_phases(cluster: Cluster, life: Lifecycle) {
+async fn tell_modes(cluster: Cluster, life: Lifecycle, mut mode: watch::Receiver<Mode>) {
     life.reached(Phase::Serving).await;
-    cluster.set_state(NodeState::Serving);
-    life.reached(Phase::Draining).await;
-    cluster.set_state(NodeState::ShuttingDown);
+    loop {
+        cluster.set_state(mode.borrow_and_update().node_state());
+        if mode.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Whether new people should be sent here. That Redis is away is told, but does not make the node unready: it serves what it
 /// has, and sending everybody elsewhere would not help them.
-pub fn readiness(cluster: &Cluster, life: &Lifecycle) -> Readiness {
+pub fn readiness(cluster: &Cluster, life: &Lifecycle, mode: Mode) -> Readiness {
     let reasons = match life.phase() {
-        Phase::Serving => Vec::new(),
+        Phase::Serving if mode == Mode::Serving => Vec::new(),
+        Phase::Serving => vec![format!("the server is {}", mode.name())],
         phase => vec![format!("the server is {}", format!("{phase:?}").to_lowercase())],
     };
     Readiness { reasons, degraded: degraded(cluster) }

@@ -5,9 +5,8 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     Starting,
+    /// Whether it takes new rooms is its mode (`cluster::drain`).
     Serving,
-    /// Rooms run on until they are empty.
-    Draining,
     /// Nothing new is taken, rooms are closed.
     Stopping,
     Stopped,
@@ -51,9 +50,9 @@ mod tests {
     #[tokio::test]
     async fn phases_only_move_forward() {
         let life = Lifecycle::new();
-        life.advance(Phase::Draining);
         life.advance(Phase::Serving);
-        assert_eq!(life.phase(), Phase::Draining);
+        life.advance(Phase::Starting);
+        assert_eq!(life.phase(), Phase::Serving);
         life.reached(Phase::Serving).await;
         let waiting = life.reached(Phase::Stopping);
         life.advance(Phase::Stopping);

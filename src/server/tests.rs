@@ -37,7 +37,7 @@ fn shards() -> (Shards, Receiver<Command>) {
 /// Without other nodes. A full one has a track, of which `config` allows none more.
 fn server(config: Arc<Config>, shards: Shards, is_full: bool) -> Server {
     let counters = Arc::new(ShardCounters::default());
-    counters.tracks.set(if is_full { u64::from(config.limit.num_tracks.max(1)) } else { 0 });
+    counters.tracks_in.set(if is_full { u64::from(config.limit.num_tracks.max(1)) } else { 0 });
     let mut config = config;
     if is_full {
         Arc::make_mut(&mut config).limit.num_tracks = 1;
@@ -165,6 +165,25 @@ async fn paths_that_are_not_there() {
         let answer = node.fetch(uri).await;
         assert_eq!((answer.status, answer.body.as_str()), (404, body), "{uri}");
     }
+}
+
+#[tokio::test]
+async fn regions_are_listed_for_those_who_may_join() {
+    let region = |name: &str, lon| crate::config::PublicRegion {
+        name: name.into(),
+        url: format!("wss://{name}.example.com"),
+        lat: 0.0,
+        lon,
+        networks: Vec::new(),
+    };
+    let regions = vec![region("far", 90.0), region("near", 0.0)];
+    let node = Node::with(config(|c| (c.region, c.lkops.regions) = ("near".into(), regions)), false);
+    assert_eq!(node.fetch("/settings/regions").await.status, 401);
+    let request = Request::get("/settings/regions").header("authorization", format!("Bearer {}", good()));
+    let answer = node.send(request.body(Body::empty()).unwrap()).await;
+    let listed: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((answer.status, &listed["regions"][0]["url"]), (200, &json!("wss://near.example.com")));
+    assert_eq!(answer.headers["cache-control"], "private, max-age=60");
 }
 
 #[tokio::test]

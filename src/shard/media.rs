@@ -198,7 +198,8 @@ impl State {
     }
 
     fn count_tracks(&self) {
-        self.counters.tracks.set((self.media.tracks.len() + self.media.legs.len()) as u64);
+        self.counters.tracks_in.set(self.media.tracks.len() as u64);
+        self.counters.tracks_out.set(self.media.legs.len() as u64);
     }
 
     /// A peer is going: its tracks end for everybody, its legs for itself.

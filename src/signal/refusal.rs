@@ -58,7 +58,7 @@ impl From<OpenError> for Refusal {
 impl From<PlaceError> for Refusal {
     fn from(error: PlaceError) -> Refusal {
         let status = match error {
-            PlaceError::NoNode => StatusCode::INTERNAL_SERVER_ERROR,
+            PlaceError::NoNode(_) => StatusCode::INTERNAL_SERVER_ERROR,
             PlaceError::Unknown(_) | PlaceError::Contended => StatusCode::SERVICE_UNAVAILABLE,
         };
         Refusal::new(status, error.to_string())

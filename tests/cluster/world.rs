@@ -5,12 +5,18 @@ use super::server::{PATIENCE, Server, Setup};
 use lkops::client::Ended;
 use lkops::client::{Options, Participant};
 use redis::Cmd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, interval, timeout};
+
+/// More than any test has nodes.
+const REGIONS: usize = 12;
 
 pub struct World {
     pub redis: RedisServer,
     pub nodes: Vec<Server>,
+    /// Nodes ever started.
+    begun: AtomicUsize,
     began: Instant,
 }
 
@@ -18,7 +24,7 @@ impl World {
     #[allow(clippy::disallowed_methods)]
     pub async fn of(nodes: usize) -> World {
         let redis = RedisServer::start().await;
-        let mut world = World { redis, nodes: Vec::new(), began: Instant::now() };
+        let mut world = World { redis, nodes: Vec::new(), begun: AtomicUsize::new(0), began: Instant::now() };
         for _ in 0..nodes {
             let node = world.node().await;
             world.nodes.push(node);
@@ -27,9 +33,17 @@ impl World {
         world
     }
 
-    /// One more, in the same cluster.
+    /// One more, in the same cluster and in a region of its own, so that new rooms begin where they are asked for as long as
+    /// that node takes rooms.
     pub async fn node(&self) -> Server {
-        let redis = format!("redis:\n  address: 127.0.0.1:{}\n", self.redis.port);
+        let own = self.begun.fetch_add(1, Ordering::Relaxed) % REGIONS;
+        let region = |n| format!("    - {{name: r{n}, lat: 0, lon: {}}}\n", 10 * n);
+        let regions: String = (0..REGIONS).map(region).collect();
+        let redis = format!(
+            "redis:\n  address: 127.0.0.1:{}\nregion: r{own}\nnode_selector:\n  kind: regionaware\n  sysload_limit: 1000\n  \
+             regions:\n{regions}\n",
+            self.redis.port
+        );
         Server::with(Setup { more: Box::leak(redis.into_boxed_str()), ..Setup::default() }).await
     }
 
@@ -37,6 +51,13 @@ impl World {
     pub async fn settled(&self) {
         let at = self.began + Duration::from_secs(5);
         self.until("the nodes know each other", async |_| Instant::now() >= at).await;
+    }
+
+    /// What others know that node by.
+    pub fn id(&self, node: usize) -> String {
+        let lines = self.nodes[node].lines();
+        let joined = lines.iter().find(|line| line["fields"]["message"] == "joined the cluster");
+        joined.expect("it is in the cluster")["fields"]["node"].as_str().expect("an id").to_owned()
     }
 
     pub async fn listed(&self) -> usize {

@@ -25,7 +25,7 @@ async fn a_draining_server_serves_its_rooms_to_the_last_participant() {
     let mut server = Server::start().await;
     let (a, b) = (server.join("r", "a").await, server.join("r", "b").await);
     server.signal("TERM").await;
-    assert!(server.logged(|line| line["fields"]["phase"] == "Draining").await);
+    assert!(server.logged(|line| line["fields"]["mode"] == "draining").await);
     let c = server.join("r", "c").await;
     a.leave().await.unwrap();
     b.leave().await.unwrap();
@@ -41,7 +41,7 @@ async fn a_second_signal_ends_the_server_and_tells_everybody() {
     let people = [server.join("r", "a").await, server.join("s", "b").await];
     for _ in 0..2 {
         server.signal("TERM").await;
-        assert!(server.logged(|line| line["fields"]["phase"] == "Draining").await);
+        assert!(server.logged(|line| line["fields"]["mode"] == "draining").await);
     }
     for participant in &people {
         participant.until("dismissed", PATIENCE, |view| view.ended.is_some()).await.unwrap();

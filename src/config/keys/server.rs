@@ -1,7 +1,15 @@
 //! Keys of the process itself: listeners, API keys, logging, statistics, and ours under `lkops`.
 
 use super::{COUNT, PORT, TEXTS, Table, U32};
-use crate::config::kind::Kind;
+use crate::config::kind::{Field, Kind};
+
+const PUBLIC_REGION: Kind = Kind::Fields(&[
+    Field { name: "name", kind: Kind::Text, doc: "Name, as nodes give in region." },
+    Field { name: "url", kind: Kind::Text, doc: "Where its clients connect, ws:// or wss://." },
+    Field { name: "lat", kind: Kind::Float, doc: "Latitude in degrees." },
+    Field { name: "lon", kind: Kind::Float, doc: "Longitude in degrees." },
+    Field { name: "networks", kind: TEXTS, doc: "Whose clients belong there, as CIDR." },
+]);
 
 pub(super) fn rows(t: &mut Table) {
     top(t);
@@ -10,6 +18,24 @@ pub(super) fn rows(t: &mut Table) {
     statistics(t);
     t.section("lkops");
     t.key("shards", U32, "0", "Media threads; 0 is one per core.").example("4");
+    t.key(
+        "placement",
+        Kind::Text,
+        "selector",
+        "How a node is chosen for a new room: selector (node_selector's sort_by and algorithm), or balanced (the better \
+         of two, counting joins that no statistics show yet).",
+    )
+    .example("balanced");
+    t.key(
+        "drain_deadline",
+        Kind::Duration,
+        "",
+        "How long a node told to stop by a signal waits for its people before it sends them elsewhere; 0s is for ever.",
+    )
+    .example("30m");
+    t.key("drain_move", Kind::Bool, "false", "A node told to stop by a signal moves its rooms to other nodes at once.");
+    t.key("regions", Kind::List(&PUBLIC_REGION), "", "Regions clients are told of at /settings/regions.")
+        .example("[{name: eu, url: 'wss://eu.example.com', lat: 50.1, lon: 8.7, networks: [192.0.2.0/24]}]");
 }
 
 fn top(t: &mut Table) {

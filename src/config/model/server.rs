@@ -110,4 +110,33 @@ pub struct Agents {
 pub struct Lkops {
     /// Media threads; 0 is one per core.
     pub shards: u32,
+    /// `selector` or `balanced`.
+    pub placement: String,
+    /// How long a signal's drain waits; 0 is for ever.
+    pub drain_deadline: Duration,
+    /// Whether a signal's drain moves rooms to other nodes at once.
+    pub drain_move: bool,
+    /// Where clients may go instead, with the URLs they use.
+    pub regions: Vec<PublicRegion>,
+}
+
+impl Lkops {
+    /// Whether new rooms are placed by two choices with debits, not by `node_selector.algorithm`.
+    pub fn is_placement_balanced(&self) -> bool {
+        self.placement == "balanced"
+    }
+}
+
+/// A region as clients see it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicRegion {
+    pub name: String,
+    pub url: String,
+    /// Degrees.
+    pub lat: f64,
+    /// Degrees.
+    pub lon: f64,
+    /// Whose clients belong there wherever they are, as CIDR.
+    pub networks: Vec<String>,
 }

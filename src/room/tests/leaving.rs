@@ -267,3 +267,28 @@ async fn after_a_blocked_path_a_resume_is_offered_tcp_only() {
     let mut again = world.join(resuming(dual("ann")));
     assert!(!names(&again.heard()).contains(&"trickle"), "the test shard has no TCP candidates");
 }
+
+#[tokio::test(start_paused = true)]
+async fn people_of_a_room_that_moves_come_back_as_who_they_are_now() {
+    let mut world = World::new();
+    let mut ann = world.join_active(dual("ann"));
+    let mut bob = world.join_active(with_protocol(dual("bob"), 12));
+    let update = crate::proto::UpdateParticipantRequest {
+        identity: "ann".into(),
+        metadata: "host".into(),
+        ..crate::proto::UpdateParticipantRequest::default()
+    };
+    world.room.update_participant(update).unwrap();
+    ann.heard();
+    bob.heard();
+    world.room.close(CloseReason::Elsewhere);
+    let told = ann.heard();
+    let [Message::RefreshToken(token), Message::Leave(leave)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((leave.reason(), leave.action()), (DisconnectReason::Migration, Action::Reconnect));
+    let keys = config().keys;
+    let claims = crate::token::verify(token, &keys, crate::room::clock::unix_ms() / 1_000).unwrap();
+    assert_eq!((claims.sub.as_str(), claims.metadata.as_str()), ("ann", "host"));
+    let Some(Message::Leave(leave)) = bob.heard().pop() else { panic!("no leave") };
+    assert!(leave.can_reconnect, "as older clients understand it");
+    assert!(ann.is_closed() && bob.is_closed());
+}

@@ -1,0 +1,99 @@
+//! The wait for draining nodes as the operator sees it: a bar each on a terminal, else a line now and then.
+
+use crate::table::{counted, lasting};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use lkops::ops::drain::Status;
+use lkops::ops::nodes::RoomSummary;
+use std::collections::HashMap;
+use std::io::IsTerminal;
+
+/// Rooms named beside the bar.
+const ROOMS_SHOWN_MAX: usize = 3;
+
+pub struct Bars {
+    all: MultiProgress,
+    by_node: HashMap<String, ProgressBar>,
+    is_terminal: bool,
+    /// What was last said of each node where there is no terminal.
+    said: HashMap<String, String>,
+}
+
+impl Bars {
+    pub fn new() -> Bars {
+        let is_terminal = std::io::stderr().is_terminal();
+        Bars { all: MultiProgress::new(), by_node: HashMap::new(), is_terminal, said: HashMap::new() }
+    }
+
+    pub fn show(&mut self, node: &str, status: Status, most: u32, rooms: &[RoomSummary]) {
+        let Status::Draining { people, eta } = status else { return };
+        let text = text(people, eta.map(|eta| i64::try_from(eta.as_secs()).unwrap_or(i64::MAX)), rooms);
+        if self.is_terminal {
+            let bar = self.by_node.entry(node.to_owned()).or_insert_with(|| self.all.add(bar(node)));
+            bar.set_length(most.into());
+            bar.set_position(most.saturating_sub(people).into());
+            bar.set_message(text);
+        } else if self.said.get(node) != Some(&summary(people, rooms)) {
+            eprintln!("{node}  {text}");
+            self.said.insert(node.to_owned(), summary(people, rooms));
+        }
+    }
+
+    pub fn finish(&mut self, node: &str) {
+        if let Some(bar) = self.by_node.remove(node) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(node: &str) -> ProgressBar {
+    let bar = ProgressBar::new(0).with_prefix(node.to_owned());
+    // The template is written here, and a test reads it.
+    bar.set_style(ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+const TEMPLATE: &str = "{prefix} [{bar:24}] {pos}/{len} gone, {msg}";
+
+/// What must change before another line is worth it.
+fn summary(people: u32, rooms: &[RoomSummary]) -> String {
+    format!("{people} {}", rooms.len())
+}
+
+fn text(people: u32, eta_s: Option<i64>, rooms: &[RoomSummary]) -> String {
+    let shown = rooms.iter().take(ROOMS_SHOWN_MAX).map(|room| format!("{} ({})", printable(&room.room), room.people));
+    let held = shown.collect::<Vec<_>>().join(", ");
+    let more = if rooms.len() > ROOMS_SHOWN_MAX { ", ..." } else { "" };
+    let held = if held.is_empty() { String::new() } else { format!(": {held}{more}") };
+    let eta = eta_s.map(|s| format!("; about {}", lasting(s))).unwrap_or_default();
+    let people = counted(people, "person", "people");
+    let rooms = counted(u32::try_from(rooms.len()).unwrap_or(u32::MAX), "room", "rooms");
+    format!("{people} in {rooms} left{held}{eta}")
+}
+
+fn printable(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(room: &str, people: u32) -> RoomSummary {
+        RoomSummary { room: room.into(), sid: String::new(), node: String::new(), people, publishers: 0, age_s: 0 }
+    }
+
+    #[test]
+    fn it_says_who_holds_the_node_and_for_how_long() {
+        let rooms = [room("standup", 8), room("de\u{1b}mo", 4), room("c", 1), room("d", 1)];
+        assert_eq!(
+            text(14, Some(125), &rooms),
+            "14 people in 4 rooms left: standup (8), de?mo (4), c (1), ...; about 2m"
+        );
+        assert_eq!(text(0, None, &[]), "0 people in 0 rooms left");
+    }
+
+    #[test]
+    fn the_bar_can_be_drawn() {
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    }
+}
