@@ -385,6 +385,9 @@ pub const NODE_WATCH_INTERVAL: Duration = Duration::from_millis(500);
 /// Looks at which nobody may listen for a node in a row: connecting again takes a quarter of a second and some.
 pub const NODE_MUTE_LOOKS: u32 = 2;
 
+/// Looks at which a node's entry may be missing in a row: it is written every two seconds.
+pub const NODE_MISSING_LOOKS: u32 = 6;
+
 /// How long Redis must have been there until it says something that a node's subscriptions are not.
 pub const REDIS_STEADY: Duration = Duration::from_secs(3);
 

@@ -12,6 +12,8 @@ mod cluster {
     mod meeting;
     mod redis_server;
     #[path = "../e2e/server.rs"]
+    #[allow(dead_code, reason = "other tests start one server and look closer")]
     mod server;
+    mod wire;
     mod world;
 }

@@ -61,7 +61,7 @@ pub struct Member {
 /// Ends when dropped.
 pub struct Running {
     tasks: Vec<JoinHandle<()>>,
-    _streams: Registration,
+    _registrations: [Registration; 2],
 }
 
 impl Drop for Running {
@@ -95,7 +95,7 @@ impl Cluster {
             patience: Patience::from(&config.psrpc),
             beat: Beat::new(identity.clone(), redis.clock()),
             owned: Owned::new(redis.clone(), &identity.id),
-            watchers: Watchers::new(redis.clone()),
+            watchers: Watchers::new(redis.clone(), bus.clone()),
             chooser: Chooser::new(config)?,
             hosted: OnceLock::new(),
             promised: Mutex::default(),
@@ -277,7 +277,8 @@ impl Member {
             tokio::spawn(sweeper.keep()),
             tokio::spawn(receive(doorway.streams, door, self.route.clone())),
         ];
-        (Running { tasks, _streams: self.streams.serve() }, arrivals)
+        let registrations = [self.streams.serve(), self.beat.listen(&self.bus)];
+        (Running { tasks, _registrations: registrations }, arrivals)
     }
 
     /// Never returns.

@@ -1,12 +1,13 @@
 //! Which other nodes live. A node's entry tells within seconds; that nobody listens any more on its channel tells at once,
 //! because Redis forgets the subscriptions of a process when its connection ends.
 
-use super::channel;
+use super::bus::Bus;
 use super::keys;
 use super::method::{RELAY_SIGNAL, SIGNAL};
 use super::owner::Neighbours;
 use super::redis::{Redis, StoreError};
-use crate::limits::{NODE_FRESH_SECONDS, NODE_MUTE_LOOKS, NODE_WATCH_INTERVAL, REDIS_STEADY};
+use super::{channel, node};
+use crate::limits::{NODE_FRESH_SECONDS, NODE_MISSING_LOOKS, NODE_MUTE_LOOKS, NODE_WATCH_INTERVAL, REDIS_STEADY};
 use crate::proto::Node;
 use prost::Message;
 use redis::{Cmd, Script};
@@ -29,6 +30,7 @@ static EVICT: LazyLock<Script> = LazyLock::new(|| {
 
 pub struct Watchers {
     redis: Redis,
+    bus: Bus,
     /// Whether PUBSUB NUMSUB sees all subscribers, which in a Redis cluster it does not.
     sees_subscribers: bool,
     watched: Mutex<HashMap<String, Watched>>,
@@ -37,52 +39,63 @@ pub struct Watchers {
 
 struct Watched {
     lives: watch::Sender<bool>,
-    /// Looks in a row at which nobody listened for it.
-    mute: u32,
+    /// Looks in a row at which all was not well.
+    doubts: u32,
 }
 
 /// What one look at a node shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
     Well,
-    /// The entry is fresh, but nobody listens.
+    /// Nobody listens for it. It may just be connecting again.
     Mute,
-    /// No entry, or an old one.
-    Gone,
+    /// Somebody listens, but there is no entry. The store may have lost it; the node is asked to write it again.
+    Missing,
+    /// The entry is old.
+    Stale,
+}
+
+impl Sight {
+    /// Looks in a row after which such a node is dead.
+    fn doubts_max(self) -> Option<u32> {
+        match self {
+            Sight::Well => None,
+            Sight::Mute => Some(NODE_MUTE_LOOKS),
+            Sight::Missing => Some(NODE_MISSING_LOOKS),
+            Sight::Stale => Some(0),
+        }
+    }
 }
 
 impl Neighbours for Watchers {
-    /// A node that is mute gets some looks more: it may just be connecting again. One found dead is struck from the list, so
+    /// A node in doubt gets some looks more. One found dead is struck from the list, so
     /// that other nodes need not find out as well.
     async fn lives(&self, node: &str) -> Result<bool, StoreError> {
-        let mut looks = 0;
+        let mut doubts = 0;
         loop {
             let (sight, entry) = self.look(node).await?;
-            match sight {
-                Sight::Well => return Ok(true),
-                Sight::Gone => return Ok(false),
-                Sight::Mute if looks < NODE_MUTE_LOOKS => looks += 1,
-                Sight::Mute => {
-                    self.evict(node, &entry).await?;
-                    return Ok(false);
-                }
+            let Some(doubts_max) = sight.doubts_max() else { return Ok(true) };
+            if doubts >= doubts_max {
+                self.evict(node, &entry).await?;
+                return Ok(false);
             }
+            doubts += 1;
             sleep(NODE_WATCH_INTERVAL).await;
         }
     }
 }
 
 impl Watchers {
-    pub fn new(redis: Redis) -> Watchers {
+    pub fn new(redis: Redis, bus: Bus) -> Watchers {
         let sees_subscribers = !redis.is_cluster();
-        Watchers { redis, sees_subscribers, watched: Mutex::default(), begun: Notify::new() }
+        Watchers { redis, bus, sees_subscribers, watched: Mutex::default(), begun: Notify::new() }
     }
 
     /// Turns false when that node dies.
     pub fn watch(&self, node: &str) -> watch::Receiver<bool> {
         let mut watched = self.lock();
         let entry =
-            watched.entry(node.to_owned()).or_insert_with(|| Watched { lives: watch::Sender::new(true), mute: 0 });
+            watched.entry(node.to_owned()).or_insert_with(|| Watched { lives: watch::Sender::new(true), doubts: 0 });
         self.begun.notify_one();
         entry.lives.subscribe()
     }
@@ -116,9 +129,9 @@ impl Watchers {
         let is_dead = {
             let mut watched = self.lock();
             let Some(w) = watched.get_mut(node) else { return };
-            w.mute = if sight == Sight::Mute { w.mute + 1 } else { 0 };
             // What others wrote before Redis came back says little of who is there now.
-            let is_dead = (sight == Sight::Gone || w.mute > NODE_MUTE_LOOKS) && self.is_steady();
+            let is_dead = self.is_steady() && sight.doubts_max().is_some_and(|max| w.doubts >= max);
+            w.doubts = if sight == Sight::Well { 0 } else { w.doubts + 1 };
             if is_dead {
                 w.lives.send_replace(false);
                 watched.remove(node);
@@ -132,7 +145,7 @@ impl Watchers {
     }
 
     fn forgive(&self) {
-        self.lock().values_mut().for_each(|w| w.mute = 0);
+        self.lock().values_mut().for_each(|w| w.doubts = 0);
     }
 
     /// Redis has been there long enough for every living node to have come back to it.
@@ -143,14 +156,18 @@ impl Watchers {
     /// What is to be seen of that node, and its entry.
     async fn look(&self, node: &str) -> Result<(Sight, Vec<u8>), StoreError> {
         let entry: Option<Vec<u8>> = self.redis.query(&Cmd::hget(keys::NODES, node)).await?;
-        let Some(entry) = entry else { return Ok((Sight::Gone, Vec::new())) };
-        let fresh = Node::decode(entry.as_slice()).is_ok_and(|n| is_fresh(&n, self.redis.clock().unix_s()));
+        let now_s = self.redis.clock().unix_s();
+        let fresh = entry.as_ref().map(|e| Node::decode(e.as_slice()).is_ok_and(|n| is_fresh(&n, now_s)));
+        if fresh.is_none() {
+            node::nudge(&self.bus, node);
+        }
         let sight = match fresh {
-            false => Sight::Gone,
-            true if self.sees_subscribers && self.is_steady() && !self.is_heard(node).await? => Sight::Mute,
-            true => Sight::Well,
+            Some(false) => Sight::Stale,
+            _ if self.sees_subscribers && self.is_steady() && !self.is_heard(node).await? => Sight::Mute,
+            Some(true) => Sight::Well,
+            None => Sight::Missing,
         };
-        Ok((sight, entry))
+        Ok((sight, entry.unwrap_or_default()))
     }
 
     /// Whether anybody takes what is sent to that node.

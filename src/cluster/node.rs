@@ -5,6 +5,7 @@ use super::bus::Bus;
 use super::keys;
 use super::method::{KEEPALIVE, PING};
 use super::redis::{Redis, StoreError};
+use super::table::{Registration, Sink};
 use super::{channel, clock::Clock, version};
 use crate::limits::NODE_BEAT_INTERVAL_MIN;
 use crate::proto::psrpc::Wrapped;
@@ -14,11 +15,20 @@ use prost::Message;
 use redis::Cmd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Gathers what the node has to say of itself; `started_at` and `updated_at` are filled in here.
 pub type Gauge = Arc<dyn Fn() -> NodeStats + Send + Sync>;
+
+/// An entry younger than this need not be written again.
+const ENTRY_NEW: Duration = Duration::from_millis(200);
+
+/// Has a node write its entry. The reference has every node call itself so, to write only while it hears.
+pub fn nudge(bus: &Bus, node: &str) {
+    let ping = KeepalivePing { timestamp: bus.clock().unix_s() };
+    bus.publish(channel::request(KEEPALIVE, PING, &[node]), ping.wrap());
+}
 
 /// What does not change about a node.
 #[derive(Clone, Debug, Default)]
@@ -34,12 +44,13 @@ pub struct Beat {
     state: watch::Sender<NodeState>,
     /// When the entry was written last.
     last: Mutex<Option<Instant>>,
+    asked: Arc<Notify>,
 }
 
 impl Beat {
     pub fn new(identity: Identity, clock: &Clock) -> Beat {
         let state = watch::Sender::new(NodeState::StartingUp);
-        Beat { identity, started_at: clock.unix_s(), state, last: Mutex::default() }
+        Beat { identity, started_at: clock.unix_s(), state, last: Mutex::default(), asked: Arc::default() }
     }
 
     pub fn set_state(&self, state: NodeState) {
@@ -49,6 +60,13 @@ impl Beat {
     /// How long others have not heard of this node; `None` if never.
     pub fn age(&self) -> Option<Duration> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
+    }
+
+    /// Hears the calls that ask for the entry.
+    pub fn listen(&self, bus: &Bus) -> Registration {
+        let asked = self.asked.clone();
+        let sink: Sink = Arc::new(move |_| asked.notify_one());
+        bus.subscribe(vec![(channel::request(KEEPALIVE, PING, &[&self.identity.id]), sink)])
     }
 
     /// `lost` is called when the entry was not there. Never returns.
@@ -62,11 +80,17 @@ impl Beat {
                 _ = ticks.tick() => (),
                 _ = state.changed() => (),
                 _ = status.changed() => (),
+                () = self.asked.notified() => {
+                    // Mostly by our own call.
+                    if self.age().is_some_and(|age| age < ENTRY_NEW) {
+                        continue;
+                    }
+                }
             }
             if !status.borrow_and_update().is_up() {
                 continue;
             }
-            self.ping(redis, bus);
+            nudge(bus, &self.identity.id);
             match self.write(redis, gauge()).await {
                 Ok(was_missing) => {
                     if was_missing && !is_first {
@@ -79,18 +103,14 @@ impl Beat {
         }
     }
 
-    /// The reference has every node call itself, and others may listen.
-    fn ping(&self, redis: &Redis, bus: &Bus) {
-        let ping = KeepalivePing { timestamp: redis.clock().unix_s() };
-        bus.publish(channel::request(KEEPALIVE, PING, &[&self.identity.id]), ping.wrap());
-    }
-
     /// Whether there was no entry.
     async fn write(&self, redis: &Redis, stats: NodeStats) -> Result<bool, StoreError> {
         let entry = self.entry(stats, redis.clock().unix_s()).encode_to_vec();
         let added: u64 = redis.query(&Cmd::hset(keys::NODES, &self.identity.id, entry)).await?;
-        if added > 0 {
-            version::announce(redis, &self.identity.id).await?;
+        if added > 0
+            && let Err(error) = version::announce(redis, &self.identity.id).await
+        {
+            tracing::debug!(%error, "operators do not see which release this is");
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(added > 0)

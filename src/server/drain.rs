@@ -90,6 +90,8 @@ impl<'a> Wait<'a> {
         tracing::info!(?order, ?result, "asked by an operator");
         if matches!(result, Ok(Mode::Serving | Mode::Cordoned)) {
             self.signalled = false;
+            // What has not moved yet stays.
+            self.work = None;
         }
         let _ = reply.send(result);
     }
@@ -160,7 +162,7 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::time::timeout;
 
-    /// Rooms whose people go when they are moved or closed, if they go at all.
+    /// Rooms whose people go when they are moved or closed, if they go at all; moving takes a second.
     struct FakeRooms {
         occupancy: watch::Sender<Occupancy>,
         movable: usize,
@@ -173,6 +175,7 @@ mod tests {
         fn move_all(&self) -> BoxFuture<'_, ()> {
             Box::pin(async {
                 self.moves.fetch_add(1, Ordering::Relaxed);
+                sleep_until(Instant::now() + Duration::from_secs(1)).await;
                 self.occupancy.send_modify(|o| o.participants = o.participants.saturating_sub(self.movable));
             })
         }
@@ -300,8 +303,19 @@ mod tests {
         node.rooms.movable = 1;
         node.terms = Terms { moves: true, ..Terms::default() };
         node.stop.send("SIGTERM").await.unwrap();
-        assert!(node.ends_in(11).await);
+        assert!(node.ends_in(12).await);
         assert_eq!((node.rooms.moves.into_inner(), node.rooms.closes.into_inner()), (3, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_drain_moves_nobody_any_more() {
+        let mut node = Node::with(3);
+        node.rooms.movable = 3;
+        let moving = node.order(Order::Drain(Terms { moves: true, ..Terms::default() })).await;
+        let undone = node.order(Order::Cancel).await;
+        assert!(!node.ends_in(60).await);
+        assert_eq!((moving.await.unwrap(), undone.await.unwrap()), (Ok(Mode::Draining), Ok(Mode::Serving)));
+        assert_eq!(node.rooms.occupancy.borrow().participants, 3);
     }
 
     #[tokio::test(start_paused = true)]

@@ -168,6 +168,25 @@ async fn paths_that_are_not_there() {
 }
 
 #[tokio::test]
+async fn regions_are_listed_for_those_who_may_join() {
+    let region = |name: &str, lon| crate::config::PublicRegion {
+        name: name.into(),
+        url: format!("wss://{name}.example.com"),
+        lat: 0.0,
+        lon,
+        networks: Vec::new(),
+    };
+    let regions = vec![region("far", 90.0), region("near", 0.0)];
+    let node = Node::with(config(|c| (c.region, c.lkops.regions) = ("near".into(), regions)), false);
+    assert_eq!(node.fetch("/settings/regions").await.status, 401);
+    let request = Request::get("/settings/regions").header("authorization", format!("Bearer {}", good()));
+    let answer = node.send(request.body(Body::empty()).unwrap()).await;
+    let listed: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((answer.status, &listed["regions"][0]["url"]), (200, &json!("wss://near.example.com")));
+    assert_eq!(answer.headers["cache-control"], "private, max-age=60");
+}
+
+#[tokio::test]
 async fn health_answers_every_method() {
     let node = Node::new();
     for method in ["GET", "POST", "PUT"] {

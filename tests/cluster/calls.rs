@@ -35,7 +35,7 @@ async fn every_call_acts_on_the_node_with_the_room() {
     let (world, mut ann) = world_with_ann().await;
     publish(&ann).await;
     let who = json!({"room": "r", "identity": "ann"});
-    assert_eq!(told(&world, "ListRooms", json!({})).await["rooms"][0]["numParticipants"], 1);
+    assert_eq!(told(&world, "ListRooms", json!({})).await["rooms"][0]["num_participants"], 1);
     assert_eq!(told(&world, "ListParticipants", json!({"room": "r"})).await["participants"][0]["identity"], "ann");
     world
         .until("the store has the tracks", async |w| {

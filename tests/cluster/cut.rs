@@ -103,6 +103,7 @@ async fn a_store_that_forgot_everything_is_filled_from_memory() {
         world.within(RIGHT, "the store is right again", right).await;
     }
     for participant in [&a, &b] {
+        assert_eq!(participant.view().ended, None, "{}", world.text());
         assert_eq!(losses(&goes_on(participant, 20).await), 0);
     }
 }

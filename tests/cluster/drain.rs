@@ -3,7 +3,8 @@
 use super::lkops::{Run, lkops};
 use super::server::{PATIENCE, Server, engine, publish, receives, until_stats};
 use super::world::{World, ended};
-use lkops::client::{Ended, Options, Participant, View};
+use lkops::client::api::ApiError;
+use lkops::client::{ClientError, Ended, Options, Participant, SignalError, View};
 use lkops::proto::leave_request::Action;
 use lkops::proto::{CreateRoomRequest, DisconnectReason, ParticipantInfo, UpdateParticipantRequest};
 use serde_json::Value;
@@ -240,4 +241,20 @@ async fn the_deadline_sends_people_on_and_those_nobody_takes_away() {
     let dismissed = Ended::Dismissed { reason: DisconnectReason::ServerShutdown, action: Action::Disconnect };
     assert_eq!(ended(&ann, PATIENCE).await, dismissed);
     assert_eq!(cluster.world.nodes[0].exit().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_finds_no_node_is_told_why_of_each() {
+    let cluster = Cluster::of(1).await;
+    let id = cluster.ids[0].clone();
+    cluster.run(&["cordon", &id]).await.ok();
+    cluster.in_state(0, "cordoned").await;
+    let why = format!("could not find any available nodes: {id}: SUSPENDED");
+    let node = &cluster.world.nodes[0];
+    let refused = Participant::join(engine(), node.options("new", "ann")).await.err();
+    let Some(ClientError::Signal(SignalError::Refused { status, text })) = refused else { panic!("{refused:?}") };
+    assert_eq!((status, text.trim()), (500, why.as_str()));
+    let request = CreateRoomRequest { name: "new".into(), ..CreateRoomRequest::default() };
+    let refused = node.api().create_room(&request).await.unwrap_err();
+    assert!(matches!(&refused, ApiError::Refused { status: 500, message, .. } if *message == why), "{refused:?}");
 }

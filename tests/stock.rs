@@ -1,0 +1,15 @@
+//! One cluster of a node of ours and a livekit-server v1.13.5: rooms on either, people at either, the server API through
+//! either. Needs that server:
+//!
+//!     LIVEKIT_SERVER=/path/to/livekit-server cargo test --test stock -- --ignored
+
+mod stock {
+    mod mixed;
+    #[path = "../cluster/redis_server.rs"]
+    mod redis_server;
+    #[path = "../e2e/server.rs"]
+    mod server;
+    mod stock_server;
+    #[path = "../cluster/world.rs"]
+    mod world;
+}
