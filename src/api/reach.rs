@@ -180,7 +180,7 @@ impl From<StoreError> for TwirpError {
 impl From<PlaceError> for TwirpError {
     fn from(error: PlaceError) -> TwirpError {
         let code = match error {
-            PlaceError::NoNode(_) => Code::Unknown,
+            PlaceError::NoNode(_) | PlaceError::Full(_) => Code::Unknown,
             PlaceError::Unknown(_) | PlaceError::Contended => Code::Unavailable,
         };
         TwirpError::new(code, error.to_string())

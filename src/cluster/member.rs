@@ -18,7 +18,7 @@ use super::stream::{Stream, Streams};
 use super::sweep::Sweeper;
 use super::table::Registration;
 use super::{keys, ownership};
-use crate::config::Config;
+use crate::config::{Config, Limit};
 use crate::limits::{ARRIVALS_MAX, LEAVE_TIMEOUT, OWNER_VERIFY_INTERVAL, PROMISE_TIMEOUT, SETTLE_TIMEOUT};
 use crate::proto::psrpc::ErrorCode;
 use crate::proto::{NodeState, Room, StartSession};
@@ -51,6 +51,7 @@ pub struct Member {
     owned: Owned,
     watchers: Watchers,
     chooser: Chooser,
+    limit: Limit,
     hosted: OnceLock<Arc<dyn Hosted>>,
     /// Rooms claimed for this node that may not have begun yet.
     promised: Mutex<HashMap<String, Instant>>,
@@ -97,6 +98,7 @@ impl Cluster {
             owned: Owned::new(redis.clone(), &identity.id),
             watchers: Watchers::new(redis.clone(), bus.clone()),
             chooser: Chooser::new(config)?,
+            limit: config.limit.clone(),
             hosted: OnceLock::new(),
             promised: Mutex::default(),
             is_alone: AtomicBool::new(false),
@@ -336,6 +338,7 @@ impl Member {
             }
             Ok(Place::Here) => {
                 self.promises().insert(room.to_owned(), Instant::now());
+                self.chooser.note_joins(self.id(), 1, self.redis.clock().unix_s());
                 Ok(Place::Here)
             }
             Ok(Place::There(node)) => {
@@ -347,8 +350,8 @@ impl Member {
     }
 
     fn finder(&self) -> Finder<'_> {
-        let Member { redis, store, watchers, chooser, .. } = self;
-        Finder { redis, store, watchers, chooser, node: self.id() }
+        let Member { redis, store, watchers, chooser, limit, .. } = self;
+        Finder { redis, store, watchers, chooser, limit, node: self.id() }
     }
 
     /// Gives a room of this node to another, and has its so many people told to go there. The node it went to; an error

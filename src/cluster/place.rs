@@ -5,8 +5,9 @@ use super::neighbours::Watchers;
 use super::owner::Neighbours;
 use super::ownership::{self, Owner};
 use super::redis::{Redis, StoreError};
-use super::select::NoNode;
+use super::select::{LimitReached, NoNode, is_limited, limit_reached};
 use super::store::Store;
+use crate::config::Limit;
 use crate::limits::{NODE_FRESH_SECONDS, PLACE_ATTEMPTS};
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ pub enum PlaceError {
     /// Redis is away, and another node could have the room.
     #[error("cannot tell whether another node has the room: {0}")]
     Unknown(StoreError),
+    /// The node that has it takes nobody in.
+    #[error(transparent)]
+    Full(#[from] LimitReached),
     /// Its owner changed each time it was asked for.
     #[error("other nodes take the room at the same time")]
     Contended,
@@ -55,6 +59,7 @@ pub struct Finder<'a> {
     pub store: &'a Store,
     pub watchers: &'a Watchers,
     pub chooser: &'a Chooser,
+    pub limit: &'a Limit,
     pub node: &'a str,
 }
 
@@ -64,6 +69,7 @@ impl Finder<'_> {
         for _ in 0..PLACE_ATTEMPTS {
             let (holder, place) = self.look(room).await?;
             if let Some(place) = place {
+                self.check_limit(&place).await?;
                 return Ok(place);
             }
             let chosen = match wanted {
@@ -89,6 +95,18 @@ impl Finder<'_> {
         let Some(node) = holder.clone() else { return Ok((None, None)) };
         let lives = node == self.node || self.watchers.lives(&node).await.map_err(PlaceError::Unknown)?;
         Ok((holder, lives.then(|| self.place_of(node))))
+    }
+
+    /// Our limits, held against the other node's own numbers, as the reference does. This node's are looked at by the gate.
+    async fn check_limit(&self, place: &Place) -> Result<(), PlaceError> {
+        let Place::There(node) = place else { return Ok(()) };
+        if !is_limited(self.limit) {
+            return Ok(());
+        }
+        match self.store.node(node).await.map_err(PlaceError::Unknown)? {
+            Some(node) => Ok(limit_reached(self.limit, &node)?),
+            None => Ok(()),
+        }
     }
 
     async fn choose(&self) -> Result<String, PlaceError> {

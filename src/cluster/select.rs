@@ -11,7 +11,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use capacity::{LimitReached, limit_reached};
+pub use capacity::{LimitReached, is_limited, limit_reached};
 pub use debit::Debits;
 pub use measure::Measure;
 pub use refusal::{NoNode, Refusal};

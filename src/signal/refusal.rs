@@ -59,7 +59,7 @@ impl From<PlaceError> for Refusal {
     fn from(error: PlaceError) -> Refusal {
         let status = match error {
             PlaceError::NoNode(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            PlaceError::Unknown(_) | PlaceError::Contended => StatusCode::SERVICE_UNAVAILABLE,
+            PlaceError::Unknown(_) | PlaceError::Contended | PlaceError::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Refusal::new(status, error.to_string())
     }

@@ -258,3 +258,17 @@ async fn whoever_finds_no_node_is_told_why_of_each() {
     let refused = node.api().create_room(&request).await.unwrap_err();
     assert!(matches!(&refused, ApiError::Refused { status: 500, message, .. } if *message == why), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_deadline_whoever_is_left_goes_on_elsewhere() {
+    let mut cluster = Cluster::of(2).await;
+    cluster.create("r", 0).await;
+    let ann = cluster.world.nodes[1].join("r", "ann").await;
+    let draining = cluster.spawn(&["drain", &cluster.ids[0], "--deadline", "2s", "--yes", "--wait"]);
+    cluster.in_state(0, "draining").await;
+    let (ann, _) = come_back(ann, &cluster.world.nodes[1], Instant::now()).await;
+    assert_eq!(cluster.host_of("r").await.as_ref(), Some(&cluster.ids[1]));
+    assert_eq!(ann.view().room.metadata, "agenda");
+    assert_eq!(cluster.world.nodes[0].exit().await.code(), Some(0));
+    assert_eq!(draining.await.unwrap().ok(), format!("{} ended\n", cluster.ids[0]));
+}

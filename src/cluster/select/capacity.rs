@@ -10,6 +10,11 @@ use crate::proto::Node;
 #[error("reached configured limit for node")]
 pub struct LimitReached;
 
+/// Whether there is any limit to ask about.
+pub fn is_limited(limit: &Limit) -> bool {
+    limit.num_tracks > 0 || limit.bytes_per_sec > 0.0
+}
+
 /// A limit of 0 is none; a node without statistics is within all.
 pub fn limit_reached(limit: &Limit, node: &Node) -> Result<(), LimitReached> {
     let Some(stats) = &node.stats else { return Ok(()) };
