@@ -7,6 +7,7 @@ mod cli {
     mod keys;
     mod lkops;
     mod load_test;
+    mod plan;
     mod ports;
     mod token;
 }

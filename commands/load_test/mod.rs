@@ -4,6 +4,7 @@ mod args;
 mod calibrate;
 mod capacity;
 mod progress;
+mod suite;
 pub mod table;
 mod text;
 
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
+        None if args.run.run_all => suite::run(&args.run),
         None => run_once(&args.run),
         Some(Command::FindCapacity(args)) => capacity::run(args),
         Some(Command::Calibrate(args)) => calibrate::run(args),

@@ -6,7 +6,7 @@ use super::member::{Common, Measured, Phase, Told, live};
 use super::report::{Report, Tally};
 use super::schedule::{Names, Schedule};
 use super::shape::{Shape, ShapeError};
-use super::stages::Joins;
+use super::stages::{Joins, Outlook};
 use super::vitals::open_files_max;
 use super::watch::{Moment, Second, Server, Tester};
 use crate::client::api::{Api, ApiError, Keys};
@@ -79,6 +79,10 @@ pub enum LoadError {
     Engine(#[from] EngineError),
     #[error("the server does not let a participant join: {0}")]
     Refused(String),
+    #[error(
+        "room `{room}` takes {max} participants and the shape asks for {wanted}; ask for fewer or raise max_participants"
+    )]
+    Full { room: String, max: u32, wanted: u32 },
     #[error("the shape needs some {needed} open files, and {limit} are allowed; run `ulimit -n {needed}` before")]
     Files { needed: u64, limit: u64 },
     #[error("there is no process {0} to watch; check --server-pid")]
@@ -127,7 +131,7 @@ pub async fn run(
     let known = rooms_before(&api, setup).await?;
     let engine = Engine::start(setup.threads)?;
     let rooms = schedule.rooms.clone();
-    let result = Run::start(setup, engine, schedule).finish(stop, progress).await;
+    let result = Run::start(setup, &api, engine, schedule).finish(stop, progress).await;
     tidy(&api, rooms.iter().filter(|room| !known.contains(room))).await;
     result
 }
@@ -172,7 +176,12 @@ async fn tidy(api: &Api, rooms: impl Iterator<Item = &String>) {
 
 struct Run<'a> {
     setup: &'a Setup,
+    api: &'a Api,
     engine: Engine,
+    /// A room whose limit may be exceeded.
+    maybe_full: Option<usize>,
+    /// Name and wanted size of the rooms not looked at for that yet.
+    unchecked: BTreeMap<usize, (String, u32)>,
     rooms: Vec<String>,
     total: u64,
     begun: Instant,
@@ -206,7 +215,9 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Everybody's task begins, to wait for its time.
-    fn start(setup: &'a Setup, engine: Engine, schedule: Schedule) -> Run<'a> {
+    fn start(setup: &'a Setup, api: &'a Api, engine: Engine, schedule: Schedule) -> Run<'a> {
+        let name = |room: usize| schedule.rooms.get(room).cloned().unwrap_or_default();
+        let unchecked = schedule.arrivals.iter().map(|a| (a.room, (name(a.room), a.seats))).collect();
         let (phase, phases) = watch::channel(Phase::default());
         let (told_sender, told) = mpsc::channel(LOAD_RESULTS_MAX);
         let begun = Instant::now();
@@ -231,7 +242,10 @@ impl<'a> Run<'a> {
             last: first.clone(),
             first,
             setup,
+            api,
             engine,
+            maybe_full: None,
+            unchecked,
             tally: Tally::new(rooms.clone()),
             rooms,
             total,
@@ -269,7 +283,10 @@ impl<'a> Run<'a> {
             let until = self.until.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 told = self.told.recv() => match told {
-                    Some(told) => self.take(told)?,
+                    Some(told) => {
+                        self.take(told)?;
+                        self.check_full().await?;
+                    }
                     None => break,
                 },
                 _ = seconds.tick() => {
@@ -300,8 +317,9 @@ impl<'a> Run<'a> {
                 self.present += 1;
                 self.awaited = self.awaited.saturating_sub(1);
             }
-            Told::Failed { reason, is_final: true } => return Err(LoadError::Refused(reason)),
-            Told::Failed { reason, is_final: false } => {
+            Told::Failed { reason, outlook: Outlook::Closed, .. } => return Err(LoadError::Refused(reason)),
+            Told::Failed { room, reason, outlook } => {
+                self.maybe_full = Some(room).filter(|_| outlook == Outlook::MaybeFull);
                 self.joins.attempted += 1;
                 self.joins.note_failure(reason);
                 self.awaited = self.awaited.saturating_sub(1);
@@ -315,6 +333,20 @@ impl<'a> Run<'a> {
             self.enter(Stage::Settling, Some(SETTLE));
         }
         Ok(())
+    }
+
+    /// Asks whether the room a join was refused in has a limit that the shape exceeds; once for each room.
+    async fn check_full(&mut self) -> Result<(), LoadError> {
+        let Some((name, wanted)) = self.maybe_full.take().and_then(|room| self.unchecked.remove(&room)) else {
+            return Ok(());
+        };
+        // A server that does not answer is busy, and no reason to stop.
+        let rooms = timeout(PAGE_PATIENCE, self.api.list_rooms()).await;
+        let rooms = rooms.ok().and_then(Result::ok).unwrap_or_default();
+        match rooms.into_iter().find(|room| room.name == name).map(|room| room.max_participants) {
+            Some(max) if max > 0 && wanted > max => Err(LoadError::Full { room: name, max, wanted }),
+            _ => Ok(()),
+        }
     }
 
     fn take_measured(&mut self, measured: &Measured) {
