@@ -16,7 +16,7 @@ use anyhow::Context;
 use args::{Command, Output, RunArgs};
 use lkops::load::plan::Calibration;
 use lkops::load::report::Report;
-use lkops::load::test::{self, Setup};
+use lkops::load::{Progress, Setup, test};
 use lkops::load::{compare, html, verify};
 use std::path::Path;
 use tokio::sync::watch;
@@ -73,7 +73,7 @@ fn read(path: &Path) -> Result<Report, Failure> {
 }
 
 async fn run_watched(setup: &Setup, quiet: bool) -> Result<Report, Failure> {
-    let (progress_sender, progress) = watch::channel(test::Progress::default());
+    let (progress_sender, progress) = watch::channel(Progress::default());
     let (stop_sender, stop) = watch::channel(false);
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
