@@ -8,6 +8,7 @@ mod cli {
     mod lkops;
     mod load_test;
     mod nodes;
+    mod plan;
     mod ports;
     #[path = "../cluster/redis_server.rs"]
     #[allow(dead_code, reason = "other tests do more to it")]

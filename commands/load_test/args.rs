@@ -5,11 +5,11 @@ use anyhow::Context;
 use lkops::client::Mode;
 use lkops::client::api::Keys;
 use lkops::client::media::VideoCodec;
+use lkops::load::Setup;
 use lkops::load::camera::Resolution;
 use lkops::load::language;
 use lkops::load::scenario;
 use lkops::load::shape::{Group, Layout, People, Shape, ShapeError, Traits};
-use lkops::load::test::Setup;
 use lkops::load::threshold::Threshold;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +21,8 @@ const EXAMPLES: &str = "Examples:
 
 Shapes: NUMBERx(people,traits), joined by +. People are a number and letters: a microphone, v camera, d display; they
 watch and hear each other unless p (publishes only) is among the letters; s only subscribes. Traits: churn=5/min,
-data=20hz, data-bytes=200, reliable, layout=3x3, codec=vp9, resolution=low, simulcast=off, key-frames=2s, tcp, speakers.
+data=20hz, data-bytes=200, reliable, layout=3x3, codec=vp9, resolution=low, simulcast=off, key-frames=2s, loss=1%
+(of what they receive), tcp, speakers.
 
 Exit codes: 0 done, 1 no run, 2 usage, 3 some joins failed or sessions were lost, 4 a --fail-if condition was met.";
 
@@ -133,6 +134,9 @@ pub struct RunArgs {
     /// Announce changing speakers
     #[arg(long)]
     simulate_speakers: bool,
+    /// Run LiveKit's set of cases, one after the other, in place of the numbers above
+    #[arg(long, conflicts_with_all = ["shape", "scenario"])]
+    pub run_all: bool,
     /// One peer connection for each participant instead of two
     #[arg(long)]
     single_connection: bool,

@@ -4,6 +4,7 @@ mod args;
 mod calibrate;
 mod capacity;
 mod progress;
+mod suite;
 pub mod table;
 mod text;
 
@@ -15,13 +16,14 @@ use anyhow::Context;
 use args::{Command, Output, RunArgs};
 use lkops::load::plan::Calibration;
 use lkops::load::report::Report;
-use lkops::load::test::{self, Setup};
+use lkops::load::{Progress, Setup, test};
 use lkops::load::{compare, html, verify};
 use std::path::Path;
 use tokio::sync::watch;
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
+        None if args.run.run_all => suite::run(&args.run),
         None => run_once(&args.run),
         Some(Command::FindCapacity(args)) => capacity::run(args),
         Some(Command::Calibrate(args)) => calibrate::run(args),
@@ -71,7 +73,7 @@ fn read(path: &Path) -> Result<Report, Failure> {
 }
 
 async fn run_watched(setup: &Setup, quiet: bool) -> Result<Report, Failure> {
-    let (progress_sender, progress) = watch::channel(test::Progress::default());
+    let (progress_sender, progress) = watch::channel(Progress::default());
     let (stop_sender, stop) = watch::channel(false);
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {

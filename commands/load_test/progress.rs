@@ -3,7 +3,7 @@
 
 use super::table::{bitrate, percent};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use lkops::load::test::{Progress, Stage};
+use lkops::load::{Progress, Stage};
 use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::sync::watch;

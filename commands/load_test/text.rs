@@ -207,7 +207,10 @@ fn verdicts(report: &Report) -> String {
 }
 
 fn met(verdict: &Verdict) -> String {
-    let value = verdict.value.map_or_else(|| "nothing was measured".to_owned(), |v| format!("it is {}", ms(v)));
+    let value = verdict
+        .value
+        .map_or_else(|| "nothing was measured".to_owned(), |v| format!("it is {} {}", ms(v), verdict.unit));
+    let value = value.trim_end();
     format!("{}: {value}", verdict.condition)
 }
 

@@ -19,7 +19,7 @@ pub enum LanguageError {
     )]
     People(String),
     #[error(
-        "there is no trait `{0}`; there are churn, data, data-bytes, reliable, layout, codec, resolution, simulcast, key-frames, tcp and speakers"
+        "there is no trait `{0}`; there are churn, data, data-bytes, reliable, layout, codec, resolution, simulcast, key-frames, loss, tcp and speakers"
     )]
     Trait(String),
     #[error("`{value}` is no value of `{name}`; write it like {example}")]
@@ -98,6 +98,7 @@ fn set(traits: &mut Traits, item: &str) -> Result<(), LanguageError> {
         "key-frames" => {
             traits.key_frame_every = Some(value_of("key-frames", value, "key-frames=2s", seconds)?);
         }
+        "loss" => traits.loss = value_of("loss", value, "loss=1%", share)?,
         "simulcast" => traits.simulcast = value_of("simulcast", Some(value.unwrap_or("on")), "simulcast=off", switch)?,
         "reliable" => traits.data_reliable = value_of("reliable", Some(value.unwrap_or("on")), "reliable=on", switch)?,
         "tcp" => traits.tcp = value_of("tcp", Some(value.unwrap_or("on")), "tcp=on", switch)?,
@@ -150,6 +151,12 @@ pub fn seconds(text: &str) -> Option<Duration> {
     positive(number).filter(|n| (0.001..1e6).contains(&(n * factor))).map(|n| Duration::from_secs_f64(n * factor))
 }
 
+/// A percentage as a part of 1.
+fn share(text: &str) -> Option<f32> {
+    let percent = positive(text.strip_suffix('%')?)?;
+    (percent <= 100.0).then_some((percent / 100.0) as f32)
+}
+
 fn hertz(text: &str) -> Option<f64> {
     positive(text.strip_suffix("hz").or_else(|| text.strip_suffix("/s"))?)
 }
@@ -191,6 +198,8 @@ mod tests {
         let traits = &group.traits;
         assert_eq!((traits.tcp, traits.simulcast, traits.codec), (true, false, VideoCodec::Vp9));
         assert_eq!((traits.layout, traits.churn_per_min), (Layout::Grid3x3, 60.0));
+        let traits = read("(1av,loss=1%,key-frames=500ms)").unwrap().groups[0].traits.clone();
+        assert_eq!((traits.loss, traits.key_frame_every), (0.01, Some(Duration::from_millis(500))));
     }
 
     #[test]

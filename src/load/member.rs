@@ -5,7 +5,7 @@ use super::camera::{camera, display};
 use super::data::{DataMeter, TOPIC, message};
 use super::schedule::Arrival;
 use super::shape::{Layout, Storm, Traits};
-use super::stages::{Stages, is_final, reason};
+use super::stages::{Outlook, Stages, outlook, reason};
 use super::tiles::Tiles;
 use crate::client::api::Keys;
 use crate::client::media::{AudioSource, Video};
@@ -35,10 +35,11 @@ pub enum Phase {
 #[derive(Debug)]
 pub enum Told {
     Joined(Box<Stages>),
-    /// With whether every further try would end the same.
+    /// In the room of that index.
     Failed {
+        room: usize,
         reason: String,
-        is_final: bool,
+        outlook: Outlook,
     },
     /// The session ended by itself.
     Lost(String),
@@ -161,12 +162,14 @@ async fn join(arrival: &Arrival, identity: &str, common: &Common) -> Result<Part
     options.auto_subscribe = arrival.people.subscribes && arrival.traits.layout == Layout::All;
     options.adaptive_stream = arrival.traits.layout != Layout::All;
     options.dynacast = true;
+    options.loss.down = arrival.traits.loss;
     if arrival.traits.tcp {
         options.proto = Proto::Tcp;
     }
     let failed = |error: &ClientError, view: Option<&View>| Told::Failed {
+        room: arrival.room,
         reason: reason(error, view),
-        is_final: is_final(error),
+        outlook: outlook(error),
     };
     let late = || ClientError::TimedOut { what: "joined".to_owned(), limit: JOIN_PATIENCE };
     let until = Instant::now() + JOIN_PATIENCE;

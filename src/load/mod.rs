@@ -15,8 +15,10 @@ mod member;
 pub mod plan;
 pub mod rates;
 pub mod report;
+mod run;
 pub mod scenario;
 mod schedule;
+mod setup;
 pub mod shape;
 mod stages;
 pub mod test;
@@ -28,5 +30,7 @@ mod vitals;
 pub mod watch;
 
 pub use figures::Figures;
+pub use run::{Progress, Stage};
+pub use setup::{LoadError, Setup};
 pub use stages::STAGES;
 pub use times::Percentiles;

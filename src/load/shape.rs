@@ -68,6 +68,8 @@ pub struct Traits {
     pub data_hz: f64,
     pub data_bytes: usize,
     pub data_reliable: bool,
+    /// Share of the packets they are sent that they lose on purpose, 0..=1.
+    pub loss: f32,
     /// Media over TCP.
     pub tcp: bool,
     /// Changing speakers are announced.
@@ -86,6 +88,7 @@ impl Default for Traits {
             data_hz: 0.0,
             data_bytes: 100,
             data_reliable: false,
+            loss: 0.0,
             tcp: false,
             speakers: false,
         }

@@ -66,19 +66,25 @@ fn stuck_at(view: &View) -> &'static str {
     if view.timing.ice.is_some() { "DTLS did not complete" } else { "ICE found no path" }
 }
 
-/// Whether every further try would end the same: the server does not want this participant, or the room is full.
-pub fn is_final(error: &ClientError) -> bool {
-    match error {
-        ClientError::Signal(SignalError::Refused { status, text }) => {
-            let text = text.to_ascii_lowercase();
-            (400..500).contains(status) && *status != 429 || FULL.iter().any(|words| text.contains(words))
-        }
-        _ => false,
-    }
+/// What a failed join means for those that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// Another may succeed.
+    Open,
+    /// The room may be full; servers do not tell that apart from other troubles (WIRE.md §1.7).
+    MaybeFull,
+    /// Every further one would end the same.
+    Closed,
 }
 
-/// How servers say that a room is full.
-const FULL: [&str; 2] = ["room is full", "max participants"];
+pub fn outlook(error: &ClientError) -> Outlook {
+    match error {
+        ClientError::Signal(SignalError::Refused { status: 429, .. }) => Outlook::Open,
+        ClientError::Signal(SignalError::Refused { status: 400..500, .. }) => Outlook::Closed,
+        ClientError::Signal(SignalError::Refused { status: 500, .. }) => Outlook::MaybeFull,
+        _ => Outlook::Open,
+    }
+}
 
 /// Joins of many by stage.
 #[derive(Clone, Debug, Default)]
@@ -180,10 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn refusals_that_would_repeat_are_final() {
-        let refused =
-            |status, text: &str| is_final(&ClientError::Signal(SignalError::Refused { status, text: text.to_owned() }));
-        assert!(refused(401, "") && refused(404, "") && refused(500, "the room is full: 2 participants at most"));
-        assert!(!refused(503, "") && !refused(500, "no") && !refused(429, "") && !is_final(&ClientError::Over));
+    fn refusals_that_would_repeat_are_told_apart() {
+        let refused = |status| {
+            outlook(&ClientError::Signal(SignalError::Refused {
+                status,
+                text: "connection closed by media".to_owned(),
+            }))
+        };
+        assert_eq!([refused(401), refused(404), refused(500)], [Outlook::Closed, Outlook::Closed, Outlook::MaybeFull]);
+        assert_eq!([refused(503), refused(429), outlook(&ClientError::Over)], [Outlook::Open; 3]);
     }
 }

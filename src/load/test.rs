@@ -1,112 +1,22 @@
-//! A whole run: look whether the server is there, let everybody arrive, measure, collect, say goodbye, tidy up. Called by
-//! `commands`; the one writer of what is counted.
+//! A whole test: look whether the server is there and this machine can, run, tidy up. Called by `commands`.
 
-use super::exposition::Exposition;
-use super::member::{Common, Measured, Phase, Told, live};
-use super::report::{Report, Tally};
+use super::report::Report;
+use super::run::{Progress, Run, exposition};
 use super::schedule::{Names, Schedule};
-use super::shape::{Shape, ShapeError};
-use super::stages::Joins;
-use super::vitals::open_files_max;
-use super::watch::{Moment, Second, Server, Tester};
-use crate::client::api::{Api, ApiError, Keys};
-use crate::client::{Engine, EngineError, Mode, clock};
-use crate::limits::{LOAD_RESULTS_MAX, LOAD_SERIES_MAX};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use super::setup::{LoadError, Setup};
+use super::vitals::{Usage, open_files_max};
+use crate::client::Engine;
+use crate::client::api::Api;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
-
-/// What to run.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    pub url: String,
-    pub keys: Keys,
-    pub shape: Shape,
-    /// As the user wrote it.
-    pub shape_text: String,
-    pub room: String,
-    pub identity_prefix: String,
-    pub per_second: f64,
-    /// Of the measuring window; absent: until stopped.
-    pub duration: Option<Duration>,
-    pub threads: usize,
-    pub mode: Mode,
-    /// A server on this machine to watch.
-    pub server_pid: Option<u32>,
-    /// A server's page in the Prometheus text format.
-    pub metrics_url: Option<String>,
-}
-
-/// What a watcher is shown each second.
-#[derive(Clone, Debug, Default)]
-pub struct Progress {
-    pub stage: Stage,
-    pub participants: u64,
-    pub failed: u64,
-    pub total: u64,
-    pub second: Second,
-    /// How far the present stage is, and what remains of it.
-    pub done: f64,
-    pub left: Option<Duration>,
-}
-
-/// Where a run stands, for those who watch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    #[default]
-    Joining,
-    Settling,
-    Measuring,
-    Ending,
-}
-
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error(transparent)]
-    Shape(#[from] ShapeError),
-    #[error(transparent)]
-    Api(ApiError),
-    #[error("{0} does not answer; check the URL and that it is a LiveKit server")]
-    Silent(String),
-    #[error("the server refuses the API key: {0}; check --api-key and --api-secret")]
-    Key(String),
-    #[error("{url} answers {status}: it is no LiveKit server, or not under this path")]
-    NoServer { url: String, status: u16 },
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    #[error("the server does not let a participant join: {0}")]
-    Refused(String),
-    #[error("the shape needs some {needed} open files, and {limit} are allowed; run `ulimit -n {needed}` before")]
-    Files { needed: u64, limit: u64 },
-    #[error("there is no process {0} to watch; check --server-pid")]
-    Process(u32),
-    #[error("the metrics page cannot be read: {0}; check --metrics-url")]
-    Metrics(String),
-}
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// How long the server may take to answer the first call.
 const PREFLIGHT_PATIENCE: Duration = Duration::from_secs(8);
-/// After the last join, until subscriptions and key frames have come.
-const SETTLE: Duration = Duration::from_secs(2);
-/// How long figures and goodbyes are waited for in all.
-const END_PATIENCE: Duration = Duration::from_secs(12);
-/// How long a metrics page is waited for.
-const PAGE_PATIENCE: Duration = Duration::from_secs(3);
+/// How long removing rooms may take.
+const TIDY_PATIENCE: Duration = Duration::from_secs(10);
 /// Sockets, polls, logs and the rest.
 const FILES_BESIDES: u64 = 64;
-
-impl LoadError {
-    fn of(error: ApiError, url: &str) -> LoadError {
-        match error {
-            ApiError::Refused { status: status @ 404..=405, .. } => LoadError::NoServer { url: url.to_owned(), status },
-            ApiError::Refused { status: 401 | 403, message, .. } => LoadError::Key(message),
-            other => LoadError::Api(other),
-        }
-    }
-}
 
 /// Runs it to its end, or until `stop` turns true.
 pub async fn run(
@@ -118,7 +28,7 @@ pub async fn run(
     let schedule = Schedule::new(&setup.shape, setup.per_second, &names)?;
     check_files(&schedule)?;
     if let Some(pid) = setup.server_pid {
-        super::vitals::Usage::of(&pid.to_string()).map_err(|_| LoadError::Process(pid))?;
+        Usage::of(&pid.to_string()).map_err(|_| LoadError::Process(pid))?;
     }
     if setup.metrics_url.is_some() {
         exposition(setup).await.map_err(|error| LoadError::Metrics(error.to_string()))?;
@@ -127,7 +37,7 @@ pub async fn run(
     let known = rooms_before(&api, setup).await?;
     let engine = Engine::start(setup.threads)?;
     let rooms = schedule.rooms.clone();
-    let result = Run::start(setup, engine, schedule).finish(stop, progress).await;
+    let result = Run::start(setup, &api, engine, schedule).finish(stop, progress).await;
     tidy(&api, rooms.iter().filter(|room| !known.contains(room))).await;
     result
 }
@@ -150,14 +60,6 @@ async fn rooms_before(api: &Api, setup: &Setup) -> Result<Vec<String>, LoadError
     Ok(rooms.into_iter().map(|room| room.name).collect())
 }
 
-/// The server's own figures, empty if nobody asked for them.
-async fn exposition(setup: &Setup) -> Result<Exposition, ApiError> {
-    let Some(url) = &setup.metrics_url else { return Ok(Exposition::default()) };
-    let page = timeout(PAGE_PATIENCE, Api::page(url)).await;
-    let page = page.map_err(|_| ApiError::Answer(format!("{url} does not answer")))??;
-    Ok(Exposition::parse(&page))
-}
-
 /// Removes the rooms the test made. A server that is gone by now has none.
 async fn tidy(api: &Api, rooms: impl Iterator<Item = &String>) {
     let removing = async {
@@ -167,264 +69,5 @@ async fn tidy(api: &Api, rooms: impl Iterator<Item = &String>) {
             }
         }
     };
-    let _ = timeout(END_PATIENCE, removing).await;
-}
-
-struct Run<'a> {
-    setup: &'a Setup,
-    engine: Engine,
-    rooms: Vec<String>,
-    total: u64,
-    begun: Instant,
-    phase: watch::Sender<Phase>,
-    told: mpsc::Receiver<Told>,
-    stage: Stage,
-    /// When the present stage ends by itself.
-    until: Option<Instant>,
-    stage_began: Instant,
-    /// Arrivals that are neither in nor refused.
-    awaited: u64,
-    /// Members whose task runs.
-    alive: u64,
-    present: u64,
-    joins: Joins,
-    lost: BTreeMap<String, u64>,
-    /// Of those present, who has handed over.
-    handed_over: u64,
-    tally: Tally,
-    first: Moment,
-    last: Moment,
-    ramp: Duration,
-    window_from: Option<Moment>,
-    window_to: Option<Moment>,
-    /// The server's own figures at both ends of the window.
-    told_by_server: [Exposition; 2],
-    late_max: Duration,
-    series: Vec<Second>,
-    interrupted: bool,
-}
-
-impl<'a> Run<'a> {
-    /// Everybody's task begins, to wait for its time.
-    fn start(setup: &'a Setup, engine: Engine, schedule: Schedule) -> Run<'a> {
-        let (phase, phases) = watch::channel(Phase::default());
-        let (told_sender, told) = mpsc::channel(LOAD_RESULTS_MAX);
-        let begun = Instant::now();
-        let common = Arc::new(Common {
-            engine: engine.clone(),
-            url: setup.url.clone(),
-            keys: setup.keys.clone(),
-            rooms: schedule.rooms.clone(),
-            storms: setup.shape.storms.clone(),
-            begun,
-            mode: setup.mode,
-            phase: phases,
-            told: told_sender,
-        });
-        let total = schedule.arrivals.len() as u64;
-        let (ramp, rooms) = (schedule.ramp(), schedule.rooms);
-        for arrival in schedule.arrivals {
-            tokio::spawn(live(arrival, common.clone()));
-        }
-        let first = Moment::now(&engine, setup.server_pid);
-        Run {
-            last: first.clone(),
-            first,
-            setup,
-            engine,
-            tally: Tally::new(rooms.clone()),
-            rooms,
-            total,
-            begun,
-            phase,
-            told,
-            stage: Stage::Joining,
-            until: Some(begun + ramp + super::member::JOIN_PATIENCE + SETTLE),
-            stage_began: begun,
-            awaited: total,
-            alive: total,
-            present: 0,
-            joins: Joins::default(),
-            lost: BTreeMap::new(),
-            handed_over: 0,
-            ramp: Duration::ZERO,
-            window_from: None,
-            window_to: None,
-            told_by_server: Default::default(),
-            late_max: Duration::ZERO,
-            series: Vec::new(),
-            interrupted: false,
-        }
-    }
-
-    async fn finish(
-        mut self,
-        mut stop: watch::Receiver<bool>,
-        progress: watch::Sender<Progress>,
-    ) -> Result<Report, LoadError> {
-        let started_unix_s = clock::unix_s();
-        let mut seconds = interval(Duration::from_secs(1));
-        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while self.alive > 0 {
-            let until = self.until.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
-            tokio::select! {
-                told = self.told.recv() => match told {
-                    Some(told) => self.take(told)?,
-                    None => break,
-                },
-                _ = seconds.tick() => {
-                    self.tick();
-                    progress.send_replace(self.progress());
-                }
-                Ok(_) = stop.wait_for(|stop| *stop), if self.stage < Stage::Ending => {
-                    self.interrupted = self.setup.duration.is_some() || self.stage < Stage::Measuring;
-                    self.end().await;
-                }
-                () = sleep_until(until), if self.until.is_some() => {
-                    if self.advance().await {
-                        break;
-                    }
-                }
-            }
-        }
-        progress.send_replace(self.progress());
-        Ok(self.report(started_unix_s))
-    }
-
-    fn take(&mut self, told: Told) -> Result<(), LoadError> {
-        match told {
-            Told::Joined(stages) => {
-                self.joins.attempted += 1;
-                self.joins.succeeded += 1;
-                self.joins.note(&stages);
-                self.present += 1;
-                self.awaited = self.awaited.saturating_sub(1);
-            }
-            Told::Failed { reason, is_final: true } => return Err(LoadError::Refused(reason)),
-            Told::Failed { reason, is_final: false } => {
-                self.joins.attempted += 1;
-                self.joins.note_failure(reason);
-                self.awaited = self.awaited.saturating_sub(1);
-            }
-            Told::Lost(why) => *self.lost.entry(why).or_default() += 1,
-            Told::Measured(measured) => self.take_measured(&measured),
-            Told::Done => self.alive -= 1,
-        }
-        if self.awaited == 0 && self.stage == Stage::Joining {
-            self.ramp = self.begun.elapsed();
-            self.enter(Stage::Settling, Some(SETTLE));
-        }
-        Ok(())
-    }
-
-    fn take_measured(&mut self, measured: &Measured) {
-        self.joins.note(&measured.stages.of_media());
-        self.tally.add(measured);
-        if measured.stayed {
-            self.handed_over += 1;
-        } else {
-            self.present -= 1;
-        }
-        self.leave_when_done();
-    }
-
-    fn enter(&mut self, stage: Stage, limit: Option<Duration>) {
-        (self.stage, self.stage_began) = (stage, Instant::now());
-        self.until = limit.map(|limit| self.stage_began + limit);
-    }
-
-    /// The present stage is over by the clock. Answers whether everything is.
-    async fn advance(&mut self) -> bool {
-        match self.stage {
-            // Whoever is still not in by now counts as failed when told so.
-            Stage::Joining => self.enter(Stage::Settling, Some(SETTLE)),
-            Stage::Settling => self.measure().await,
-            Stage::Measuring => self.end().await,
-            Stage::Ending => return true,
-        }
-        false
-    }
-
-    async fn measure(&mut self) {
-        self.told_by_server[0] = exposition(self.setup).await.unwrap_or_default();
-        self.enter(Stage::Measuring, self.setup.duration);
-        self.tally = Tally::new(self.rooms.clone());
-        self.window_from = Some(self.moment());
-        self.late_max = Duration::ZERO;
-        self.phase.send_replace(Phase::Measure);
-    }
-
-    async fn end(&mut self) {
-        self.window_to = Some(self.moment());
-        self.phase.send_replace(Phase::Collect);
-        self.told_by_server[1] = exposition(self.setup).await.unwrap_or_default();
-        self.enter(Stage::Ending, Some(END_PATIENCE));
-        self.leave_when_done();
-    }
-
-    /// Nobody leaves before all have measured.
-    fn leave_when_done(&mut self) {
-        if self.stage == Stage::Ending && self.handed_over >= self.present {
-            self.phase.send_replace(Phase::Leave);
-        }
-    }
-
-    fn moment(&mut self) -> Moment {
-        let moment = Moment::now(&self.engine, self.setup.server_pid);
-        self.late_max = self.late_max.max(moment.totals.late_max);
-        moment
-    }
-
-    fn tick(&mut self) {
-        let moment = self.moment();
-        // A tick that comes right after the start or the one before tells nothing.
-        if moment.at - self.last.at >= Duration::from_millis(500) {
-            let second = Second::between(&self.last, &moment, self.begun, self.present);
-            if self.series.len() < LOAD_SERIES_MAX {
-                self.series.push(second);
-            }
-            self.last = moment;
-        }
-    }
-
-    fn progress(&self) -> Progress {
-        let joined = (self.total - self.awaited) as f64 / self.total.max(1) as f64;
-        let limit = self.until.map(|until| until - self.stage_began);
-        let passed = self.stage_began.elapsed();
-        let share = limit.map_or(0.0, |limit| passed.as_secs_f64() / limit.as_secs_f64().max(1e-9));
-        Progress {
-            stage: self.stage,
-            participants: self.present,
-            failed: self.joins.told().failed,
-            total: self.total,
-            second: self.series.last().copied().unwrap_or_default(),
-            done: if self.stage == Stage::Joining { joined } else { share.min(1.0) },
-            left: limit.filter(|_| self.stage != Stage::Joining).map(|limit| limit.saturating_sub(passed)),
-        }
-    }
-
-    fn report(self, started_unix_s: i64) -> Report {
-        let steady = self.window_from.is_some();
-        let now = Moment::now(&self.engine, self.setup.server_pid);
-        let to = self.window_to.unwrap_or(now);
-        let from = self.window_from.unwrap_or(self.first);
-        let mut report = Report {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            url: self.setup.url.clone(),
-            shape: self.setup.shape_text.clone(),
-            started_unix_s,
-            ramp_s: self.ramp.as_secs_f64(),
-            window_s: (to.at - from.at).as_secs_f64(),
-            interrupted: self.interrupted,
-            steady,
-            joins: self.joins.told(),
-            lost_sessions: self.lost,
-            tester: Tester::between(&from, &to, self.late_max),
-            server: Server::between(&from, &to, &self.told_by_server),
-            series: self.series,
-            ..Report::default()
-        };
-        self.tally.tell(to.at - from.at, &mut report);
-        report
-    }
+    let _ = timeout(TIDY_PATIENCE, removing).await;
 }

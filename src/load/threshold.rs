@@ -9,8 +9,9 @@ pub struct Threshold {
     text: String,
     metric: String,
     above: bool,
-    /// In the metric's unit.
     limit: f64,
+    /// Of the metric and so of the limit.
+    unit: Unit,
 }
 
 /// What became of one.
@@ -19,6 +20,8 @@ pub struct Verdict {
     pub condition: String,
     /// In the metric's unit; absent if nothing was measured, which fails too.
     pub value: Option<f64>,
+    /// `ms`, `%`, `bit/s` or nothing.
+    pub unit: String,
     pub failed: bool,
 }
 
@@ -40,6 +43,17 @@ enum Unit {
     Percent,
     Bps,
     Count,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Unit::Ms => "ms",
+            Unit::Percent => "%",
+            Unit::Bps => "bit/s",
+            Unit::Count => "",
+        }
+    }
 }
 
 type Read = fn(&Report) -> f64;
@@ -86,7 +100,7 @@ impl std::str::FromStr for Threshold {
         let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
         let factor = factor(unit, rest[end..].trim()).ok_or_else(|| ThresholdError::Unit(metric.to_owned()))?;
         let (text, metric) = (text.to_owned(), metric.to_owned());
-        Ok(Threshold { above: text[at..].starts_with('>'), text, metric, limit: number * factor })
+        Ok(Threshold { above: text[at..].starts_with('>'), text, metric, limit: number * factor, unit })
     }
 }
 
@@ -114,7 +128,7 @@ impl Threshold {
     pub fn check(&self, report: &Report) -> Verdict {
         let value = value_of(&self.metric, report);
         let failed = value.is_none_or(|v| if self.above { v > self.limit } else { v < self.limit });
-        Verdict { condition: self.text.clone(), value, failed }
+        Verdict { condition: self.text.clone(), value, unit: self.unit.name().to_owned(), failed }
     }
 }
 

@@ -76,13 +76,25 @@ async fn every_codec_reaches_its_subscribers() {
 }
 
 #[tokio::test]
+async fn loss_on_the_way_is_told_and_so_is_what_was_made_good() {
+    let server = Server::start().await;
+    let shape = "(1vp,4s,resolution=low,loss=10%)";
+    let args = ["--shape", shape, "--num-per-second", "20", "--duration", "5s", "-o", "json"];
+    let report = json(&load_test(&server, &args).await);
+    let (loss, residual) = (&report["total"]["loss_percent"], &report["total"]["residual_loss_percent"]);
+    // Of some 600 packets; five standard deviations.
+    assert!((4.0..16.0).contains(&loss.as_f64().unwrap()), "{loss}");
+    assert!(residual.as_f64().unwrap() < 1.0 && report["total"]["recovered"].as_u64().unwrap() > 20, "{report:#}");
+}
+
+#[tokio::test]
 async fn a_missed_threshold_is_exit_code_4() {
     let server = Server::start().await;
     let args = ["--duration", "500ms", "--fail-if", "tracks<1%", "--fail-if", "join_p50>1us"];
     let output = load_test(&server, &args).await;
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     assert!(text(&output.stderr).contains("error: join_p50>1us: it is "), "{output:?}");
-    assert!(text(&output.stdout).contains("kept: not tracks<1%: it is 100"), "{output:?}");
+    assert!(text(&output.stdout).contains("kept: not tracks<1%: it is 100 %"), "{output:?}");
 }
 
 #[tokio::test]
@@ -99,7 +111,9 @@ async fn a_wrong_key_and_a_full_room_are_one_line() {
     let output = load_test(&server, &args).await;
     assert_eq!(output.status.code(), Some(1));
     let line = text(&output.stderr).lines().last().unwrap().to_owned();
-    assert!(line.starts_with("error: the server does not let a participant join: ") && line.contains("full"), "{line}");
+    let wanted =
+        "error: room `small` takes 2 participants and the shape asks for 4; ask for fewer or raise max_participants";
+    assert_eq!(line, wanted);
     assert_eq!(server.api().list_rooms().await.unwrap().len(), 1, "a room that was there before stays");
 }
 

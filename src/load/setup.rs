@@ -1,0 +1,66 @@
+//! What to run, and why there may be no report. Filled in by `commands`, read by `test` and `run`.
+
+use super::shape::{Shape, ShapeError};
+use crate::client::api::{ApiError, Keys};
+use crate::client::{EngineError, Mode};
+use std::time::Duration;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub url: String,
+    pub keys: Keys,
+    pub shape: Shape,
+    /// As the user wrote it.
+    pub shape_text: String,
+    pub room: String,
+    pub identity_prefix: String,
+    pub per_second: f64,
+    /// Of the measuring window; absent: until stopped.
+    pub duration: Option<Duration>,
+    pub threads: usize,
+    pub mode: Mode,
+    /// A server on this machine to watch.
+    pub server_pid: Option<u32>,
+    /// A server's page in the Prometheus text format.
+    pub metrics_url: Option<String>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    #[error(transparent)]
+    Api(ApiError),
+    #[error("{0} does not answer; check the URL and that it is a LiveKit server")]
+    Silent(String),
+    #[error("the server refuses the API key: {0}; check --api-key and --api-secret")]
+    Key(String),
+    #[error("{url} answers {status}: it is no LiveKit server, or not under this path")]
+    NoServer { url: String, status: u16 },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("the server does not let a participant join: {0}")]
+    Refused(String),
+    #[error(
+        "room `{room}` takes {max} participants and the shape asks for {wanted}; ask for fewer or raise max_participants"
+    )]
+    Full { room: String, max: u32, wanted: u32 },
+    #[error("the shape needs some {needed} open files, and {limit} are allowed; run `ulimit -n {needed}` before")]
+    Files { needed: u64, limit: u64 },
+    #[error("there is no process {0} to watch; check --server-pid")]
+    Process(u32),
+    #[error("the metrics page cannot be read: {0}; check --metrics-url")]
+    Metrics(String),
+}
+
+impl LoadError {
+    pub fn of(error: ApiError, url: &str) -> LoadError {
+        match error {
+            ApiError::Refused { status: status @ 404..=405, .. } => LoadError::NoServer { url: url.to_owned(), status },
+            ApiError::Refused { status: 401 | 403, message, .. } => LoadError::Key(message),
+            other => LoadError::Api(other),
+        }
+    }
+}
