@@ -92,10 +92,8 @@ fn eliminate<const N: usize>(matrix: &mut [[f64; N]; N], right: &mut [f64; N]) -
             continue;
         }
         for row in (0..N).filter(|row| *row != pivot) {
-            let factor = matrix[row][pivot] / scale;
-            for column in 0..N {
-                matrix[row][column] -= factor * matrix[pivot][column];
-            }
+            let (factor, subtracted) = (matrix[row][pivot] / scale, matrix[pivot]);
+            matrix[row].iter_mut().zip(subtracted).for_each(|(value, by)| *value -= factor * by);
             right[row] -= factor * right[pivot];
         }
     }

@@ -223,6 +223,7 @@ fn config(port: u16) -> ShardsConfig {
                 smooth_intervals: 2,
             },
             congestion: CongestionConfig { enabled: true, allow_pause: false, capacity_min_bps: 0 },
+            audio_loss_proxying: false,
             gather_window: Duration::ZERO,
             receive_offload: true,
         },
@@ -259,6 +260,7 @@ fn leg_setup(track: TrackKey, peer: PeerKey, n: u32) -> LegSetup {
         target: LegTarget { spatial: 2, temporal: 3, paused: false, priority: 0 },
         cname: "camera".to_owned(),
         encrypted: false,
+        playout_delay_ms: (0, 0),
     }
 }
 
