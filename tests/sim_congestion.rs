@@ -163,10 +163,12 @@ fn cross_traffic_comes_and_goes() {
     }
 }
 
+/// What else is wrong with a path.
+type Trouble = fn(Path) -> Path;
+
 /// Every rate with every trouble: how much is used, how soon the picture settles, how long it freezes, what sound is lost.
 #[test]
 fn a_table_of_paths() {
-    type Trouble = fn(Path) -> Path;
     let troubles: [(&str, Trouble); 6] = [
         ("", |path| path),
         ("2 % loss", |path| Path { loss: 0.02, ..path }),

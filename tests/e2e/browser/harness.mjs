@@ -71,9 +71,11 @@ async function startServer(folder, address) {
   const log = openSync(process.env.LKOPS_E2E_LOGFILE ?? join(folder, 'lkops.log'), 'a');
   const [binary, ...words] = command();
   const child = spawn(binary, [...words, '--config', path], { stdio: ['ignore', log, log] });
-  let ended = false;
+  let [ended, missing] = [false, null];
   child.on('exit', () => (ended = true));
+  child.on('error', (error) => (missing = error));
   await until(async () => {
+    if (missing) throw new Error(`the server cannot be started (${missing.message}): build it with \`cargo build --release\``);
     if (ended) throw new Error('the server ended at once: ' + readFileSync(join(folder, 'lkops.log'), 'utf8').slice(-500));
     return fetch(HTTP).then((r) => r.ok, () => false);
   }, 'the server to be healthy');

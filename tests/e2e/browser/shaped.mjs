@@ -16,6 +16,10 @@ const NARROW_S = 30;
 const SIGNAL = `ws://${network.OUTSIDE}:${PORT}`;
 let inside;
 
+/** The processor, not the link, decided what was seen. */
+class TooBusy extends Error {}
+const ATTEMPTS = 3;
+
 const seconds = (s) => new Promise((done) => setTimeout(done, s * 1000));
 
 /** Samples what `tab` sees of the publisher until told to stop. */
@@ -126,7 +130,9 @@ async function step(pub, sub) {
     const after = figures(part(down, up));
     const { cpu, told } = await limits(pub);
     console.log(`  top layer back after ${back.toFixed(1)} s; the link dropped ${drops}; frames encoded ${told}, held back by the processor for ${cpu.toFixed(1)} s`);
-    check(cpu < 1 && found.wide.longest < 0.5, `this machine is too busy to tell: encoders held back ${cpu.toFixed(1)} s, freeze of ${found.wide.longest.toFixed(2)} s on the wide link`);
+    if (cpu >= 1 || found.wide.longest >= 0.5) {
+      throw new TooBusy(`this machine is too busy to tell: encoders held back ${cpu.toFixed(1)} s, freeze of ${found.wide.longest.toFixed(2)} s on the wide link`);
+    }
     check(found.narrow.audioLoss < 0.01, `audio loss ${(found.narrow.audioLoss * 100).toFixed(2)} %`);
     check(after.longest <= 1, `the picture froze for ${after.longest.toFixed(2)} s`);
     check(found.narrow.width < WIDTH && found.narrow.fps > 5, `${found.narrow.width} px at ${found.narrow.fps.toFixed(1)} fps on the narrow link`);
@@ -140,20 +146,32 @@ async function step(pub, sub) {
 
 for (const codec of (process.env.CODECS ?? 'vp8').split(',')) {
   test(`${WIDE} to ${NARROW} to ${WIDE} kbit/s, ${codec}`, async () => {
-    network.shape(WIDE);
-    const room = `shaped-${process.pid}-${codec}`;
-    const [pub, sub] = [await Tab.open(), await Tab.open(inside)];
-    try {
-      await pub.call('join', SIGNAL, token('pub', room), {});
-      await sub.call('join', SIGNAL, token('sub', room), {});
-      await pub.call('publish', { width: WIDTH, height: HEIGHT, simulcast: true, codec, audio: false, maxBitrate: 1_700_000 });
-      await pub.call('hum');
-      return await step(pub, sub);
-    } finally {
-      await pub.close();
-      await sub.close();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await call(codec, attempt);
+      } catch (error) {
+        if (!(error instanceof TooBusy) || attempt === ATTEMPTS) throw error;
+        console.log(`  once more: ${error.message}`);
+      }
     }
-  }, 150_000);
+  }, ATTEMPTS * 150_000);
+}
+
+/** One publisher outside, one viewer inside. */
+async function call(codec, attempt) {
+  network.shape(WIDE);
+  const room = `shaped-${process.pid}-${codec}-${attempt}`;
+  const [pub, sub] = [await Tab.open(), await Tab.open(inside)];
+  try {
+    await pub.call('join', SIGNAL, token('pub', room), {});
+    await sub.call('join', SIGNAL, token('sub', room), {});
+    await pub.call('publish', { width: WIDTH, height: HEIGHT, simulcast: true, codec, audio: false, maxBitrate: 1_700_000 });
+    await pub.call('hum');
+    return await step(pub, sub);
+  } finally {
+    await pub.close();
+    await sub.close();
+  }
 }
 
 /** Chromium inside the namespace. */
