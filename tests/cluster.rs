@@ -6,6 +6,7 @@ mod cluster {
     mod cut;
     mod death;
     mod drain;
+    mod kinds;
     #[path = "../cli/lkops.rs"]
     #[allow(dead_code, reason = "other tests run the binary in other ways")]
     mod lkops;

@@ -6,10 +6,13 @@
 mod stock {
     mod mixed;
     #[path = "../cluster/redis_server.rs"]
+    #[allow(dead_code, reason = "other tests use more of it")]
     mod redis_server;
     #[path = "../e2e/server.rs"]
+    #[allow(dead_code, reason = "other tests use more of it")]
     mod server;
     mod stock_server;
     #[path = "../cluster/world.rs"]
+    #[allow(dead_code, reason = "other tests use more of it")]
     mod world;
 }

@@ -9,7 +9,7 @@ use crate::limits::{
 };
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -29,6 +29,10 @@ struct Letter {
     payload: Vec<u8>,
 }
 
+/// The connection in use: messages leave by the one they come by, because in a Redis cluster any server takes all of them,
+/// while commands go to the servers of their keys.
+type Line = Arc<Mutex<Option<MultiplexedConnection>>>;
+
 /// End with the last handle.
 struct Tasks([JoinHandle<()>; 2]);
 
@@ -44,7 +48,11 @@ impl Bus {
         let (outgoing, letters) = mpsc::channel(BUS_OUT_MAX);
         let (heard, listening) = watch::channel(false);
         let clock = redis.clock().clone();
-        let tasks = [tokio::spawn(listen(redis.clone(), table.clone(), heard)), tokio::spawn(post(redis, letters))];
+        let line = Line::default();
+        let tasks = [
+            tokio::spawn(listen(redis, table.clone(), heard, line.clone())),
+            tokio::spawn(post(line.clone(), letters)),
+        ];
         Bus { table, clock, outgoing, listening, _tasks: Arc::new(Tasks(tasks)) }
     }
 
@@ -77,35 +85,47 @@ impl Bus {
 }
 
 /// Sends what has gathered in one go. Never returns.
-async fn post(redis: Redis, mut letters: mpsc::Receiver<Letter>) {
+async fn post(line: Line, mut letters: mpsc::Receiver<Letter>) {
     let mut batch = Vec::new();
     while letters.recv_many(&mut batch, BUS_BATCH_MAX).await > 0 {
         let mut commands = redis::pipe();
         for Letter { channel, payload } in batch.drain(..) {
             commands.cmd("PUBLISH").arg(channel).arg(payload).ignore();
         }
+        let connection = line.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let count = commands.len();
-        if let Err(error) = redis.query_all::<()>(&commands).await {
-            tracing::debug!(%error, count, "messages to other nodes are lost");
+        let sent = match connection {
+            Some(mut connection) => answered(commands.query_async(&mut connection)).await,
+            None => Err("redis is away".to_owned()),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(error, count, "messages to other nodes are lost");
         }
     }
 }
 
 /// Keeps every subscription of the table. Never returns.
-async fn listen(redis: Redis, table: Arc<Table>, heard: watch::Sender<bool>) {
+async fn listen(redis: Redis, table: Arc<Table>, heard: watch::Sender<bool>, line: Line) {
     loop {
-        if let Err(error) = listen_once(&redis, &table, &heard).await {
+        if let Err(error) = listen_once(&redis, &table, &heard, &line).await {
             tracing::debug!(error, "no messages from other nodes");
         }
+        *line.lock().unwrap_or_else(PoisonError::into_inner) = None;
         heard.send_replace(false);
         sleep(REDIS_RETRY_INTERVAL).await;
     }
 }
 
 /// Returns when the connection is no longer good.
-async fn listen_once(redis: &Redis, table: &Arc<Table>, heard: &watch::Sender<bool>) -> Result<(), String> {
+async fn listen_once(
+    redis: &Redis,
+    table: &Arc<Table>,
+    heard: &watch::Sender<bool>,
+    line: &Line,
+) -> Result<(), String> {
     let gone = Arc::new(Notify::new());
     let mut connection = connect(redis, table, &gone).await?;
+    *line.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.clone());
     table.start_over();
     loop {
         let changes = table.take_changes();

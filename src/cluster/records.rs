@@ -3,8 +3,9 @@
 use super::hosted::Record;
 use super::keys;
 use super::redis::{Redis, StoreError};
+use futures_util::future::try_join_all;
 use prost::Message;
-use redis::Pipeline;
+use redis::{Cmd, Pipeline};
 use rustc_hash::FxHasher;
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -24,24 +25,25 @@ impl Written {
 
     /// Brings the store to this state.
     pub async fn write(&mut self, redis: &Redis, record: &Record) -> Result<(), StoreError> {
-        let mut commands = redis::pipe();
-        let next = self.plan(record, &mut commands);
-        if !commands.is_empty() {
-            redis.query_all::<()>(&commands).await?;
-        }
+        let (next, commands) = self.plan(record);
+        carry_out(redis, commands).await?;
         *self = next;
         Ok(())
     }
 
-    fn plan(&self, record: &Record, commands: &mut Pipeline) -> Written {
+    fn plan(&self, record: &Record) -> (Written, Vec<Pipeline>) {
         let name = record.room.name.as_str();
         let (room, internal) = (record.room.encode_to_vec(), record.internal.encode_to_vec());
         let digest = digest([room.as_slice(), internal.as_slice()]);
+        let mut commands = Vec::new();
         if self.room != Some(digest) {
-            commands.hset(keys::ROOMS, name, room).ignore();
-            commands.hset(keys::ROOM_INTERNAL, name, internal).ignore();
+            commands.push(redis::pipe().hset(keys::ROOMS, name, room).ignore().clone());
+            commands.push(redis::pipe().hset(keys::ROOM_INTERNAL, name, internal).ignore().clone());
         }
-        Written { room: Some(digest), participants: self.plan_participants(record, commands) }
+        let mut of_people = redis::pipe();
+        let participants = self.plan_participants(record, &mut of_people);
+        commands.push(of_people);
+        (Written { room: Some(digest), participants }, commands)
     }
 
     fn plan_participants(&self, record: &Record, commands: &mut Pipeline) -> HashMap<String, u64> {
@@ -68,13 +70,16 @@ impl Written {
 
 /// Everything that is kept under a room's name, but for the map.
 pub async fn remove(redis: &Redis, room: &str) -> Result<(), StoreError> {
-    let mut commands = redis::pipe();
-    commands.hdel(keys::ROOMS, room).ignore();
-    commands.hdel(keys::ROOM_INTERNAL, room).ignore();
-    for key in [keys::participants(room), keys::agent_dispatches(room), keys::agent_jobs(room)] {
-        commands.del(key).ignore();
-    }
-    redis.query_all(&commands).await
+    let one = |command: Cmd| redis::pipe().add_command(command).ignore().clone();
+    let fields = [keys::ROOMS, keys::ROOM_INTERNAL].map(|key| one(Cmd::hdel(key, room)));
+    let whole = [keys::participants(room), keys::agent_dispatches(room), keys::agent_jobs(room)];
+    carry_out(redis, fields.into_iter().chain(whole.map(|key| one(Cmd::del(key)))).collect()).await
+}
+
+/// Each pipeline is of one key, as a Redis cluster wants it; all are under way at once.
+async fn carry_out(redis: &Redis, commands: Vec<Pipeline>) -> Result<(), StoreError> {
+    let under_way = commands.iter().filter(|c| !c.is_empty()).map(|c| redis.query_all::<()>(c));
+    try_join_all(under_way).await.map(|_| ())
 }
 
 fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
@@ -99,13 +104,13 @@ mod tests {
 
     /// The commands that bring the store to `record`, by name.
     fn planned(written: &mut Written, record: &Record) -> Vec<String> {
-        let mut commands = redis::pipe();
-        *written = written.plan(record, &mut commands);
+        let (next, commands) = written.plan(record);
+        *written = next;
         let name = |c: &redis::Cmd| match c.args_iter().next() {
             Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
             _ => String::new(),
         };
-        commands.cmd_iter().map(name).collect()
+        commands.iter().flat_map(Pipeline::cmd_iter).map(name).collect()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use redis::{Client, Cmd, FromRedisValue};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::{Child, Command};
@@ -18,9 +19,24 @@ impl RedisServer {
         RedisServer::with(&[]).await
     }
 
+    /// A Sentinel with that configuration.
+    pub async fn sentinel(config: &Path) -> RedisServer {
+        RedisServer::of(vec![config.display().to_string(), "--sentinel".to_owned()]).await
+    }
+
     pub async fn with(arguments: &[&str]) -> RedisServer {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
+        let memory = ["--save", "", "--appendonly", "no"];
+        RedisServer::of(memory.iter().chain(arguments).map(|a| (*a).to_owned()).collect()).await
+    }
+
+    async fn of(arguments: Vec<String>) -> RedisServer {
+        // A Redis cluster has another port 10,000 above.
+        let port = loop {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            if port < 55_000 {
+                break port;
+            }
+        };
         let mut server = RedisServer { port, child: None, arguments };
         server.run().await;
         server
@@ -29,8 +45,8 @@ impl RedisServer {
     /// Starts it, again, with an empty store.
     pub async fn run(&mut self) {
         let child = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(&self.arguments)
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()

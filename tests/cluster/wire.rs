@@ -213,7 +213,7 @@ async fn what_cannot_be_is_refused_with_its_reason() {
 async fn old_news_and_strangers_are_passed_over() {
     let mut front = Front::new().await;
     front.open().await;
-    front.send(StreamBody::Message(StreamMessage::default()), -1).await;
+    front.send(StreamBody::Message(StreamMessage::default()), -1000).await;
     front.start_over();
     front.say(&requests(0, 1)).await;
     front.open().await;

@@ -1,0 +1,124 @@
+//! Every kind of Redis a configuration can name carries a cluster: with a user, over TLS, behind Sentinel, as a Redis
+//! cluster.
+
+use super::redis_server::RedisServer;
+use super::server::{PATIENCE, Server, Setup, publish, receives, until_stats};
+use redis::Cmd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::time::{interval, timeout};
+
+/// Two nodes with that `redis` section, and a call across them.
+async fn two_nodes_talk(section: &str) -> [Server; 2] {
+    let section: &'static str = Box::leak(format!("redis:\n{section}").into_boxed_str());
+    let node = || Server::with(Setup { more: section, ..Setup::default() });
+    let nodes = [node().await, node().await];
+    talk(&nodes, "r").await;
+    nodes
+}
+
+async fn talk(nodes: &[Server; 2], room: &str) {
+    let (a, b) = (nodes[0].join(room, "a").await, nodes[1].join(room, "b").await);
+    publish(&a).await;
+    publish(&b).await;
+    for participant in [&a, &b] {
+        until_stats(participant, "both tracks of the other", |s| receives(s, 2, 10)).await;
+    }
+    assert_eq!(nodes[1].api().list_participants(room).await.unwrap().len(), 2);
+}
+
+fn certificate(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls").join(name)
+}
+
+/// Asks until it is so.
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let mut looks = interval(Duration::from_millis(100));
+    let looking = async {
+        while !holds().await {
+            looks.tick().await;
+        }
+    };
+    timeout(4 * PATIENCE, looking).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
+#[tokio::test]
+async fn a_redis_that_wants_user_and_password() {
+    let redis = RedisServer::start().await;
+    let user = ["ACL", "SETUSER", "lkops", "on", ">pass word", "~*", "&*", "+@all"];
+    redis.ask::<()>(Cmd::new().arg(&user)).await;
+    redis.ask::<()>(Cmd::new().arg("ACL").arg("SETUSER").arg("default").arg("off")).await;
+    let section =
+        |password| format!("  address: 127.0.0.1:{}\n  username: lkops\n  password: {password}\n  db: 3\n", redis.port);
+    two_nodes_talk(&section("pass word")).await;
+}
+
+#[tokio::test]
+async fn a_redis_over_tls() {
+    let [cert, key, ca] = ["redis.pem", "redis.key", "ca.pem"].map(|n| certificate(n).display().to_string());
+    let tls =
+        ["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &ca, "--tls-auth-clients", "yes"];
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let redis = RedisServer::with(&[["--tls-port", &port].as_slice(), &tls].concat()).await;
+    let section = format!(
+        "  address: localhost:{port}\n  tls:\n    enabled: true\n    ca_cert_file: {ca}\n    client_cert_file: {cert}\n    \
+         client_key_file: {key}\n"
+    );
+    let _nodes = two_nodes_talk(&section).await;
+    let clients: String = redis.ask(Cmd::new().arg("CLIENT").arg("LIST")).await;
+    assert!(clients.lines().count() >= 4, "two connections of each node: {clients}");
+}
+
+/// The master is changed under a call: what the new one lacks is put back.
+#[tokio::test]
+async fn a_redis_behind_sentinel_that_fails_over() {
+    let mut master = RedisServer::start().await;
+    let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let watch = format!(
+        "sentinel monitor m 127.0.0.1 {} 1\nsentinel down-after-milliseconds m 1000\nsentinel failover-timeout m 5000\n",
+        master.port
+    );
+    std::fs::write(file.path(), watch).unwrap();
+    let sentinel = RedisServer::sentinel(file.path()).await;
+    let section = format!("  sentinel_master_name: m\n  sentinel_addresses: ['127.0.0.1:{}']\n", sentinel.port);
+    let nodes = two_nodes_talk(&section).await;
+    let _ann = nodes[0].join("kept", "ann").await;
+    until("sentinel knows the replica", async || {
+        let replicas: Vec<redis::Value> = sentinel.ask(Cmd::new().arg("SENTINEL").arg("REPLICAS").arg("m")).await;
+        replicas.len() == 1
+    })
+    .await;
+    master.kill().await;
+    until("the new master has both nodes and the room", async || {
+        let role: Vec<redis::Value> = replica.ask(Cmd::new().arg("ROLE")).await;
+        role[0] == redis::Value::BulkString(b"master".to_vec())
+            && replica.ask::<usize>(&Cmd::hlen("nodes")).await == 2
+            && replica.ask::<bool>(&Cmd::hexists("rooms", "kept")).await
+    })
+    .await;
+    until("calls get through again", async || {
+        nodes[1].api().list_participants("kept").await.is_ok_and(|p| p.len() == 1)
+    })
+    .await;
+    talk(&nodes, "after").await;
+}
+
+#[tokio::test]
+async fn a_redis_cluster_of_three() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let mut servers = Vec::new();
+    for folder in &folders {
+        let folder = folder.path().display().to_string();
+        servers.push(RedisServer::with(&["--cluster-enabled", "yes", "--dir", &folder]).await);
+    }
+    let addresses: Vec<String> = servers.iter().map(|s| format!("127.0.0.1:{}", s.port)).collect();
+    let mut create = Command::new("redis-cli");
+    create.args(["--cluster", "create"]).args(&addresses).args(["--cluster-replicas", "0", "--cluster-yes"]);
+    assert!(create.stdout(std::process::Stdio::null()).status().await.unwrap().success());
+    let section = format!("  cluster_addresses: {addresses:?}\n");
+    let nodes = two_nodes_talk(&section).await;
+    let rooms = nodes[0].api().list_rooms().await.unwrap();
+    assert!(rooms.iter().any(|r| r.name == "r"), "{rooms:?}");
+}
