@@ -93,9 +93,8 @@ fn eliminate<const N: usize>(matrix: &mut [[f64; N]; N], right: &mut [f64; N]) -
         }
         for row in (0..N).filter(|row| *row != pivot) {
             let factor = matrix[row][pivot] / scale;
-            for column in 0..N {
-                matrix[row][column] -= factor * matrix[pivot][column];
-            }
+            let subtracted = matrix[pivot];
+            matrix[row].iter_mut().zip(subtracted).for_each(|(cell, above)| *cell -= factor * above);
             right[row] -= factor * right[pivot];
         }
     }

@@ -40,10 +40,10 @@ impl Exposition {
         for line in text.lines() {
             if let Some(kind) = line.strip_prefix("# TYPE ") {
                 read.counters.extend(kind.strip_suffix(" counter").map(str::to_owned));
-            } else if let Some((name, value)) = sample(line) {
-                if read.samples.len() < LOAD_SAMPLES_MAX || read.samples.contains_key(&name) {
-                    *read.samples.entry(name).or_default() += value;
-                }
+            } else if let Some((name, value)) = sample(line)
+                && (read.samples.len() < LOAD_SAMPLES_MAX || read.samples.contains_key(&name))
+            {
+                *read.samples.entry(name).or_default() += value;
             }
         }
         read
