@@ -92,8 +92,9 @@ fn eliminate<const N: usize>(matrix: &mut [[f64; N]; N], right: &mut [f64; N]) -
             continue;
         }
         for row in (0..N).filter(|row| *row != pivot) {
-            let (factor, subtracted) = (matrix[row][pivot] / scale, matrix[pivot]);
-            matrix[row].iter_mut().zip(subtracted).for_each(|(value, by)| *value -= factor * by);
+            let factor = matrix[row][pivot] / scale;
+            let subtracted = matrix[pivot];
+            matrix[row].iter_mut().zip(subtracted).for_each(|(cell, above)| *cell -= factor * above);
             right[row] -= factor * right[pivot];
         }
     }
