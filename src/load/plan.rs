@@ -5,7 +5,7 @@ use super::rates::Rates;
 use super::shape::{Group, Shape};
 use serde::{Deserialize, Serialize};
 
-/// What things cost a server. Measured by `load-test calibrate`.
+/// What things cost a server: measured by `load-test calibrate`; those shipped are estimates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
