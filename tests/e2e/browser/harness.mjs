@@ -101,7 +101,7 @@ export function launch(extra = [], executablePath = CHROMIUM) {
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
       '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
       '--autoplay-policy=no-user-gesture-required', '--allow-loopback-in-peer-connection',
-      '--disable-features=WebRtcHideLocalIpsWithMdns', '--disable-renderer-backgrounding',
+      '--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests', '--disable-renderer-backgrounding',
       '--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows', ...extra,
     ],
   });
