@@ -137,6 +137,7 @@ fn leg(at: Instant) -> DownTrack {
             extensions: Extensions::default(),
             target: Target { spatial: 2, temporal: 3, paused: false },
             history_packets: 512,
+            playout: None,
             encrypted: false,
             first_sequence: 1,
             first_timestamp: 1,
