@@ -17,6 +17,7 @@ pub struct StockServer {
 
 impl StockServer {
     /// In the cluster of that Redis.
+    #[allow(clippy::disallowed_methods, reason = "where the binary is, only who runs the tests knows")]
     pub async fn start(redis_port: u16) -> StockServer {
         let binary = std::env::var("LIVEKIT_SERVER").expect("LIVEKIT_SERVER names a livekit-server v1.13.5");
         let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
