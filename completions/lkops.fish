@@ -30,11 +30,16 @@ complete -c lkops -n "__fish_lkops_needs_command" -f -a "serve" -d 'Run the medi
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "generate-keys" -d 'Make an API key and its secret'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "ports" -d 'Print the ports a configuration needs open'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "create-join-token" -d 'Print a token to join a room, for development'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "nodes" -d 'List the nodes of a cluster, their rooms and people'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "region" -d 'Regions and their URLs'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "token" -d 'Access tokens'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "load-test" -d 'Fill rooms with synthetic participants and measure what they get'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "plan" -d 'Say how many cores, gigabits and nodes a shape needs'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "help-verbose" -d 'Print the help of serve with the flag of every configuration key'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "docs" -d 'Man pages, shell completions and the sample configuration'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "drain" -d 'Empty nodes: they take no new rooms and end when nobody is left'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "cordon" -d 'Have nodes take no new rooms; theirs go on'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "uncordon" -d 'Have cordoned nodes take new rooms again'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lkops -n "__fish_lkops_using_subcommand serve" -l config -d 'Configuration file' -r -F
 complete -c lkops -n "__fish_lkops_using_subcommand serve" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
@@ -100,6 +105,113 @@ complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l disabl
 complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l recorder -d 'Hidden, and may only subscribe'
 complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -s h -l help -d 'Print help'
 complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l region -d 'Region of this node, for the regionaware node selector [env: LIVEKIT_REGION]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -f -a "inspect" -d 'Print everything a node tells of itself, and its rooms'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -f -a "rooms" -d 'List rooms, the fullest first'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -f -a "participants" -d 'List the people of a room or of a node'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l region -d 'Region of this node, for the regionaware node selector [env: LIVEKIT_REGION]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l region -d 'Region of this node, for the regionaware node selector [env: LIVEKIT_REGION]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l node -d 'All rooms of this node' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l region -d 'Region of this node, for the regionaware node selector [env: LIVEKIT_REGION]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Print everything a node tells of itself, and its rooms'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "rooms" -d 'List rooms, the fullest first'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "participants" -d 'List the people of a room or of a node'
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand region; and not __fish_seen_subcommand_from pick help" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand region; and not __fish_seen_subcommand_from pick help" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand region; and not __fish_seen_subcommand_from pick help" -f -a "pick" -d 'Print the URL of the region nearest to a caller, from `lkops.regions`'
+complete -c lkops -n "__fish_lkops_using_subcommand region; and not __fish_seen_subcommand_from pick help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l ip -d 'Address of the caller; a region whose networks hold it comes first' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l lat-lon -d 'Where the caller is, in degrees' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -s o -l output -d 'Form of the output; json lists all regions, nearest first' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l region -d 'Region of this node, for the regionaware node selector [env: LIVEKIT_REGION]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from pick" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from help" -f -a "pick" -d 'Print the URL of the region nearest to a caller, from `lkops.regions`'
+complete -c lkops -n "__fish_lkops_using_subcommand region; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lkops -n "__fish_lkops_using_subcommand token; and not __fish_seen_subcommand_from create help" -s h -l help -d 'Print help'
 complete -c lkops -n "__fish_lkops_using_subcommand token; and not __fish_seen_subcommand_from create help" -s V -l version -d 'Print version'
 complete -c lkops -n "__fish_lkops_using_subcommand token; and not __fish_seen_subcommand_from create help" -f -a "create" -d 'Print an access token'
@@ -249,16 +361,91 @@ complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcom
 complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from help" -f -a "completions" -d 'Write completions for bash, zsh and fish'
 complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from help" -f -a "config" -d 'Print a livekit.yaml with every key, its meaning and its default'
 complete -c lkops -n "__fish_lkops_using_subcommand docs; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token load-test plan help-verbose docs help" -f -a "serve" -d 'Run the media server'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token load-test plan help-verbose docs help" -f -a "generate-keys" -d 'Make an API key and its secret'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token load-test plan help-verbose docs help" -f -a "ports" -d 'Print the ports a configuration needs open'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token load-test plan help-verbose docs help" -f -a "create-join-token" -d 'Print a token to join a room, for development'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token load-test plan help-verbose docs help" -f -a "token" -d 'Access tokens'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token load-test plan help-verbose docs help" -f -a "load-test" -d 'Fill rooms with synthetic participants and measure what they get'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token load-test plan help-verbose docs help" -f -a "plan" -d 'Say how many cores, gigabits and nodes a shape needs'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token load-test plan help-verbose docs help" -f -a "help-verbose" -d 'Print the help of serve with the flag of every configuration key'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token load-test plan help-verbose docs help" -f -a "docs" -d 'Man pages, shell completions and the sample configuration'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token token load-test plan help-verbose docs help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l deadline -d 'After this time whoever is left is told to reconnect and lands on other nodes; without it the node waits for ever' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l timeout -d 'Give up waiting after this time, with exit code 4' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l region -d 'Every node of this region' -r
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l all -d 'Every node of the cluster'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l move -d 'Move rooms to other nodes now: their people reconnect there, as who they are'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l stay -d 'Keep the process when it is empty, to bring it back with --cancel'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l cancel -d 'Undo a drain: the node takes rooms again'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l wait -d 'Wait until nobody is left, and show who holds it'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l one-at-a-time -d 'The next node only when the one before is done and another takes rooms; waits'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -s y -l yes -d 'Do not ask'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -l dry-run -d 'Show what would be done, and stop'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand drain" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l region -d 'Every node of this region' -r
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l all -d 'Every node of the cluster'
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand cordon" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l config -d 'Configuration file' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l bind -d 'Address to listen on; may be given more than once' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l key-file -d 'File of API keys and secrets' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l keys -d 'API keys, as lines of `key: secret` [env: LIVEKIT_KEYS]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l node-ip -d 'Address told to clients; found by itself when not given [env: NODE_IP]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l udp-port -d 'UDP port, or range of ports, for media [env: UDP_PORT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l redis-host -d 'Redis server [env: REDIS_HOST]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l redis-password -d 'Password of the Redis server [env: REDIS_PASSWORD]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l turn-cert -d 'Certificate of the TURN server [env: LIVEKIT_TURN_CERT]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l turn-key -d 'Key of that certificate [env: LIVEKIT_TURN_KEY]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l region -d 'Every node of this region' -r
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l all -d 'Every node of the cluster'
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l dev -d 'Development mode: debug log, placeholder keys, loopback only; insecure'
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l disable-strict-config -d 'Let unknown configuration keys pass'
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "serve" -d 'Run the media server'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "generate-keys" -d 'Make an API key and its secret'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "ports" -d 'Print the ports a configuration needs open'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "create-join-token" -d 'Print a token to join a room, for development'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "nodes" -d 'List the nodes of a cluster, their rooms and people'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "region" -d 'Regions and their URLs'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "token" -d 'Access tokens'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "load-test" -d 'Fill rooms with synthetic participants and measure what they get'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "plan" -d 'Say how many cores, gigabits and nodes a shape needs'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "help-verbose" -d 'Print the help of serve with the flag of every configuration key'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "docs" -d 'Man pages, shell completions and the sample configuration'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "drain" -d 'Empty nodes: they take no new rooms and end when nobody is left'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "cordon" -d 'Have nodes take no new rooms; theirs go on'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "uncordon" -d 'Have cordoned nodes take new rooms again'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "inspect" -d 'Print everything a node tells of itself, and its rooms'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "rooms" -d 'List rooms, the fullest first'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "participants" -d 'List the people of a room or of a node'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from region" -f -a "pick" -d 'Print the URL of the region nearest to a caller, from `lkops.regions`'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "create" -d 'Print an access token'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from load-test" -f -a "find-capacity" -d 'Let the load grow until a --fail-if condition is met, and name what was in the way'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from load-test" -f -a "calibrate" -d 'Measure what packets, bursts, people and tracks cost a server on this machine, for `lkops plan`'
