@@ -53,6 +53,9 @@ pub const GATHERED_BYTES_MAX: usize = 512 << 10;
 /// Datagrams on their way to a sibling shard in one turn, in bytes: as much as one turn may read.
 pub const HANDOVER_BYTES_MAX: usize = GATHERED_BYTES_MAX;
 
+/// Such bytes waiting in a sibling's queue; what comes beyond is lost, as it would be in a full socket.
+pub const HANDOVER_QUEUED_BYTES_MAX: usize = 8 << 20;
+
 /// Datagrams and commands taken before the sockets are looked at again.
 pub const SHARD_TURN_MAX: usize = 1_024;
 

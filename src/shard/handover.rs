@@ -3,10 +3,11 @@
 
 use super::run::Input;
 use super::sockets::Path;
-use crate::limits::HANDOVER_BYTES_MAX;
+use crate::limits::{HANDOVER_BYTES_MAX, HANDOVER_QUEUED_BYTES_MAX};
 use mio::Waker;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 
 /// Datagrams one after the other.
@@ -14,6 +15,16 @@ use std::sync::mpsc::SyncSender;
 pub struct Batch {
     bytes: Vec<u8>,
     datagrams: Vec<Handed>,
+    /// Where its bytes are counted as long as it is under way.
+    under_way: Option<Arc<AtomicUsize>>,
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if let Some(count) = &self.under_way {
+            count.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        }
+    }
 }
 
 struct Handed {
@@ -45,11 +56,13 @@ pub struct Sibling {
     pub inputs: SyncSender<Input>,
     pub waker: Arc<Waker>,
     batch: Batch,
+    /// Bytes in its queue that came from here.
+    under_way: Arc<AtomicUsize>,
 }
 
 impl Sibling {
     pub fn new(index: u8, inputs: SyncSender<Input>, waker: Arc<Waker>) -> Sibling {
-        Sibling { index, inputs, waker, batch: Batch::default() }
+        Sibling { index, inputs, waker, batch: Batch::default(), under_way: Arc::default() }
     }
 
     /// Takes a datagram; false if too much is on its way already.
@@ -69,8 +82,13 @@ impl Sibling {
         if self.batch.datagrams.is_empty() {
             return 0;
         }
-        let batch = std::mem::take(&mut self.batch);
+        let mut batch = std::mem::take(&mut self.batch);
         let count = batch.datagrams.len();
+        if self.under_way.load(Ordering::Relaxed) + batch.bytes.len() > HANDOVER_QUEUED_BYTES_MAX {
+            return count;
+        }
+        self.under_way.fetch_add(batch.bytes.len(), Ordering::Relaxed);
+        batch.under_way = Some(self.under_way.clone());
         match self.inputs.try_send(Input::Datagrams(batch)) {
             Ok(()) => {
                 // A failed wake-up costs the sibling at most its longest wait.
@@ -110,6 +128,19 @@ mod tests {
         batch.for_each(|datagram, path| got.push((datagram.to_vec(), path.remote.port())));
         assert_eq!(got, [(vec![1; 10], 7), (vec![2; 20], 8)]);
         assert!(queue.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_stalled_shard_is_owed_a_bounded_amount() {
+        let (mut sibling, queue, _poll) = sibling(1_000);
+        let datagram = [0; HANDOVER_BYTES_MAX];
+        let full = HANDOVER_QUEUED_BYTES_MAX / HANDOVER_BYTES_MAX;
+        let lost: Vec<usize> =
+            (0..full + 2).map(|_| if sibling.push(&datagram, path(7)) { sibling.flush() } else { 9 }).collect();
+        assert_eq!(lost.iter().sum::<usize>(), 2, "{lost:?}");
+        drop(queue.try_recv());
+        assert!(sibling.push(&datagram, path(7)));
+        assert_eq!(sibling.flush(), 0, "what was taken makes room");
     }
 
     #[test]

@@ -113,6 +113,9 @@ impl Runner {
 
     fn take_inputs(&mut self, now: Instant) -> Taken {
         for _ in 0..SHARD_TURN_MAX {
+            if self.state.gather.is_full() {
+                return Taken::Some;
+            }
             match self.inputs.try_recv() {
                 Ok(Input::Command(command)) => self.apply(now, command),
                 Ok(Input::Datagrams(mut batch)) => {
