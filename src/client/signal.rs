@@ -14,6 +14,8 @@ use base64::engine::general_purpose::URL_SAFE;
 use futures_util::{SinkExt, StreamExt};
 use prost::Message as _;
 use std::net::IpAddr;
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -108,6 +110,9 @@ impl Dial<'_> {
     }
 }
 
+/// How long the server's close frame is awaited.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+
 /// An open connection.
 pub struct Signal {
     stream: WebSocketStream<Stream>,
@@ -166,6 +171,8 @@ impl Signal {
     pub async fn close(&mut self) {
         // It is over either way.
         let _ = self.stream.close(None).await;
+        // Closing with responses unread resets the connection, and what was asked last could be lost with it.
+        let _ = timeout(GOODBYE_MAX, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
     }
 }
 

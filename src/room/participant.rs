@@ -18,6 +18,7 @@ use crate::token::Claims;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 /// Names a participant within its room; never reused.
@@ -123,14 +124,15 @@ impl Participant {
         self.info.kind() == Kind::Agent || self.permissions.agent
     }
 
-    /// Queues a message; before `join` nothing else is said. A client that does not read its messages loses its connection, and may resume.
+    /// Queues a message; before `join` nothing else is said. A client that does not read its messages loses its connection,
+    /// and may resume. One that hung up is noticed by the end of its requests: its last may be a Leave that waits there.
     pub fn send(&mut self, message: Message) {
         let Some(signal) = &self.signal else { return };
         if self.info.state() == State::Joining && !matches!(message, Message::Join(_) | Message::Leave(_)) {
             return;
         }
-        if signal.responses.try_send(SignalResponse { message: Some(message) }).is_err() {
-            tracing::info!(participant = self.info.identity, "signal connection is gone or reads too slowly; closed");
+        if let Err(TrySendError::Full(_)) = signal.responses.try_send(SignalResponse { message: Some(message) }) {
+            tracing::info!(participant = self.info.identity, "signal connection reads too slowly; closed");
             self.signal = None;
         }
     }

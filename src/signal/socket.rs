@@ -98,10 +98,16 @@ async fn pump(
     let answers = Answers::default();
     let (pong, pongs) = mpsc::channel(SIGNAL_PONGS_MAX);
     let mut writing = pin!(Writer { sink, answers: &answers, responses, pongs, pings: pings() }.run(first));
-    let reading = Reader { stream, answers: &answers, requests, pong }.run();
+    let mut reading = pin!(Reader { stream, answers: &answers, requests, pong }.run());
     let end = tokio::select! {
-        end = reading => end,
-        end = &mut writing => return end,
+        end = &mut reading => end,
+        end = &mut writing => {
+            // Who hung up can be written to no more, yet what it said last may wait here: mostly a Leave.
+            if end == End::Stuck {
+                let _ = timeout(FLUSH_TIMEOUT, reading).await;
+            }
+            return end;
+        }
     };
     if matches!(end, End::Unreadable | End::SessionGone) {
         // The requests' sender is gone by now, so the session ends, and with it the writing.
