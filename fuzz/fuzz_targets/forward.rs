@@ -188,6 +188,7 @@ impl Leg {
             encrypted: flags & 4 != 0,
             first_sequence: 65_500,
             first_timestamp: 1,
+            playout: None,
         };
         Leg {
             down: DownTrack::new(now, settings),
