@@ -288,9 +288,12 @@ impl Member {
         let mut looks = interval(OWNER_VERIFY_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
-            if let Ok(nodes) = self.redis.query::<usize>(&Cmd::hlen(keys::NODES)).await {
-                self.is_alone.store(nodes <= 1, Ordering::Relaxed);
+            tokio::select! {
+                _ = looks.tick() => (),
+                () = self.beat.called() => (),
+            }
+            if let Ok(nodes) = self.redis.query::<Vec<String>>(&Cmd::hkeys(keys::NODES)).await {
+                self.is_alone.store(nodes == [self.id()], Ordering::Relaxed);
                 self.break_old_promises(hosted).await;
             }
         }

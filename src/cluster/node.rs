@@ -45,12 +45,21 @@ pub struct Beat {
     /// When the entry was written last.
     last: Mutex<Option<Instant>>,
     asked: Arc<Notify>,
+    /// The same calls, for who looks at the list of nodes.
+    called: Arc<Notify>,
 }
 
 impl Beat {
     pub fn new(identity: Identity, clock: &Clock) -> Beat {
         let state = watch::Sender::new(NodeState::StartingUp);
-        Beat { identity, started_at: clock.unix_s(), state, last: Mutex::default(), asked: Arc::default() }
+        Beat {
+            identity,
+            started_at: clock.unix_s(),
+            state,
+            last: Mutex::default(),
+            asked: Arc::default(),
+            called: Arc::default(),
+        }
     }
 
     pub fn set_state(&self, state: NodeState) {
@@ -62,10 +71,18 @@ impl Beat {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
     }
 
+    /// Returns when the node has been called, by itself or by one that is new among the nodes.
+    pub async fn called(&self) {
+        self.called.notified().await;
+    }
+
     /// Hears the calls that ask for the entry.
     pub fn listen(&self, bus: &Bus) -> Registration {
-        let asked = self.asked.clone();
-        let sink: Sink = Arc::new(move |_| asked.notify_one());
+        let (asked, called) = (self.asked.clone(), self.called.clone());
+        let sink: Sink = Arc::new(move |_| {
+            asked.notify_one();
+            called.notify_one();
+        });
         bus.subscribe(vec![(channel::request(KEEPALIVE, PING, &[&self.identity.id]), sink)])
     }
 
@@ -93,6 +110,9 @@ impl Beat {
             nudge(bus, &self.identity.id);
             match self.write(redis, gauge()).await {
                 Ok(was_missing) => {
+                    if was_missing {
+                        self.call_others(redis, bus).await;
+                    }
                     if was_missing && !is_first {
                         lost();
                     }
@@ -101,6 +121,12 @@ impl Beat {
                 Err(error) => tracing::debug!(%error, "other nodes do not hear that this one is there"),
             }
         }
+    }
+
+    /// Has the others look at the list again, so that none believes itself alone.
+    async fn call_others(&self, redis: &Redis, bus: &Bus) {
+        let nodes = redis.query::<Vec<String>>(&Cmd::hkeys(keys::NODES)).await.unwrap_or_default();
+        nodes.iter().filter(|node| **node != self.identity.id).for_each(|node| nudge(bus, node));
     }
 
     /// Whether there was no entry.

@@ -6,6 +6,7 @@ use crate::limits::MOVES_PARALLEL_MAX;
 use crate::room::Directory;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
+use std::future::ready;
 use std::sync::Arc;
 
 pub struct LocalRooms {
@@ -34,7 +35,7 @@ impl LocalRooms {
     /// Rooms of one person and of a hundred alike; those that stay are told of together, for there may be thousands.
     async fn move_to_others(&self, member: &Arc<Member>) {
         let moves = stream::iter(self.directory.holders()).map(|(room, people)| move_one(member, room, people));
-        let stay: Vec<PlaceError> = moves.buffer_unordered(MOVES_PARALLEL_MAX).filter_map(async |e| e).collect().await;
+        let stay: Vec<PlaceError> = moves.buffer_unordered(MOVES_PARALLEL_MAX).filter_map(ready).collect().await;
         if let Some(error) = stay.first() {
             tracing::warn!(rooms = stay.len(), %error, "rooms cannot move");
         }
