@@ -57,7 +57,7 @@ impl RoomSettings {
         let mut settings = RoomSettings::defaults(&config.room, &request.name);
         settings.inherit(inherited);
         settings.apply_preset(&config.room, &request.room_preset)?;
-        settings.apply(&as_configuration(request));
+        settings.apply(&configuration(request));
         Ok(settings)
     }
 
@@ -102,7 +102,8 @@ impl RoomSettings {
     }
 }
 
-fn as_configuration(request: &CreateRoomRequest) -> RoomConfiguration {
+/// What a request says of the room itself, as presets say it.
+pub fn configuration(request: &CreateRoomRequest) -> RoomConfiguration {
     RoomConfiguration {
         empty_timeout: request.empty_timeout,
         departure_timeout: request.departure_timeout,

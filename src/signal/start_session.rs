@@ -1,8 +1,9 @@
 //! A session start as nodes hand it to each other (CLUSTER.md §3.1). The node with the room trusts it: the token was checked
 //! where the client came in.
 
-use crate::proto::{CreateRoomRequest, RoomConfiguration, StartSession, id};
+use crate::proto::{CreateRoomRequest, StartSession, id};
 use crate::room::session::SessionStart;
+use crate::room::settings::configuration;
 use crate::token::Claims;
 use serde_json::{Map, Value};
 
@@ -95,19 +96,6 @@ fn create_room(start: &SessionStart) -> CreateRoomRequest {
         sync_streams: own.sync_streams,
         agents: own.agents,
         ..CreateRoomRequest::default()
-    }
-}
-
-fn configuration(request: &CreateRoomRequest) -> RoomConfiguration {
-    RoomConfiguration {
-        empty_timeout: request.empty_timeout,
-        departure_timeout: request.departure_timeout,
-        max_participants: request.max_participants,
-        metadata: request.metadata.clone(),
-        min_playout_delay: request.min_playout_delay,
-        max_playout_delay: request.max_playout_delay,
-        sync_streams: request.sync_streams,
-        ..RoomConfiguration::default()
     }
 }
 
