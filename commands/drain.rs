@@ -7,11 +7,11 @@ use crate::print::Format;
 use crate::table::counted;
 use lkops::cluster::drain::{Order, Terms};
 use lkops::config::parse_duration;
-use lkops::ops::drain::{Progress, Status};
+use lkops::ops::drain::{Progress, Sight, Status, sight};
 use lkops::ops::nodes::{self, RoomSummary, Summary};
 use lkops::ops::targets::others_serve;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// Nodes tell every two seconds.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -83,12 +83,18 @@ async fn drain(args: &Args, cluster: &Cluster, targets: &[Summary]) -> Result<()
     let steps: Vec<&[Summary]> = if args.one_at_a_time { targets.chunks(1).collect() } else { vec![targets] };
     let mut outcomes = Vec::new();
     for step in steps {
-        if args.one_at_a_time {
-            until_others_serve(cluster, step).await?;
+        if args.one_at_a_time && !others_serve_in_time(args, cluster, step).await {
+            outcomes.extend(step.iter().map(not_begun));
+        } else {
+            outcomes.extend(drain_together(args, cluster, step).await);
         }
-        outcomes.extend(drain_together(args, cluster, step).await);
     }
     conclude(&outcomes, args.output)
+}
+
+fn not_begun(node: &Summary) -> Outcome {
+    let why = "still serves: no other node came that takes rooms".to_owned();
+    Outcome { node: node.id.clone(), result: Err(Trouble::Late(why)) }
 }
 
 /// On stderr: it is talk, not data.
@@ -103,14 +109,27 @@ fn plan(targets: &[Summary], alone: bool) {
     }
 }
 
-/// A cluster that is replaced node by node must never have nobody.
-async fn until_others_serve(cluster: &Cluster, step: &[Summary]) -> Result<(), Failure> {
+/// A cluster that is replaced node by node must never have nobody. False once `--timeout` has passed.
+async fn others_serve_in_time(args: &Args, cluster: &Cluster, step: &[Summary]) -> bool {
+    let waiting = until_others_serve(cluster, step);
+    match args.timeout {
+        Some(most) => timeout(most, waiting).await.is_ok(),
+        None => {
+            waiting.await;
+            true
+        }
+    }
+}
+
+/// Redis may go and come back meanwhile.
+async fn until_others_serve(cluster: &Cluster, step: &[Summary]) {
     let mut looks = interval(LOOK_INTERVAL);
     let mut told = false;
     loop {
         looks.tick().await;
-        if others_serve(&cluster.store.nodes().await?, step, cluster.now_s()) {
-            return Ok(());
+        let nodes = cluster.store.nodes().await.unwrap_or_default();
+        if others_serve(&nodes, step, cluster.now_s()) {
+            return;
         }
         if !std::mem::replace(&mut told, true) {
             eprintln!("waiting for another node to take rooms");
@@ -122,10 +141,7 @@ async fn drain_together(args: &Args, cluster: &Cluster, step: &[Summary]) -> Vec
     let terms = Terms { deadline: args.deadline, moves: args.moves, stays: args.stay };
     let mut outcomes = Vec::new();
     for node in step {
-        let outcome = cluster.order(node, Order::Drain(terms)).await;
-        // A stock node that got its signal cannot be told anything, but be watched.
-        let watched = args.wait && node.state == "draining" && outcome.result.is_err();
-        outcomes.push(if watched { Outcome { result: Ok(node.state.to_owned()), ..outcome } } else { outcome });
+        outcomes.push(cluster.order(node, Order::Drain(terms)).await);
     }
     if args.wait || args.one_at_a_time {
         wait(args, cluster, &mut outcomes).await;
@@ -183,8 +199,8 @@ impl Wait {
         Some(Wait { at, node, progress, status, rooms: Vec::new(), began: Instant::now(), serving: 0 })
     }
 
-    fn observe(&mut self, node: Option<&Summary>) {
-        self.status = self.progress.observe(node, self.began.elapsed());
+    fn observe(&mut self, sight: Sight) {
+        self.status = self.progress.observe(sight, self.began.elapsed());
         self.serving = if self.status == Status::Serving { self.serving + 1 } else { 0 };
     }
 
@@ -210,7 +226,9 @@ async fn look(cluster: &Cluster, waits: &mut [Wait], with_rooms: bool) {
     let now_s = cluster.now_s();
     let Ok(nodes) = nodes::list(&cluster.store, now_s).await else { return };
     for wait in waits {
-        wait.observe(nodes.iter().find(|node| node.id == wait.node));
+        if let Ok(sight) = sight(&cluster.store, &nodes, &wait.node).await {
+            wait.observe(sight);
+        }
         if with_rooms && let Ok(rooms) = nodes::rooms(&cluster.store, Some(&wait.node), now_s).await {
             wait.rooms = rooms.into_iter().filter(|room| room.people > 0).collect();
         }

@@ -67,26 +67,57 @@ impl Cluster {
         self.store.redis().clock().unix_s()
     }
 
-    /// The words say what a stock node can do instead.
     pub async fn order(&self, node: &Summary, order: Order) -> Outcome {
-        let result = self.operator.order(&node.id, order).await.map_err(|failure| match failure {
-            OrderFailure::Silent => Trouble::Failed(silent(&node.id, order)),
-            OrderFailure::Refused(why) => Trouble::Failed(why),
-        });
+        let asked = match self.is_stock(&node.id).await {
+            true => Err(OrderFailure::Refused(stock(order).to_owned())),
+            false => self.operator.order(&node.id, order).await,
+        };
+        let result = match asked {
+            Ok(mode) => Ok(mode),
+            Err(failure) => self.drains_anyway(node, order).await.ok_or_else(|| trouble(failure)),
+        };
         Outcome { node: node.id.clone(), result }
+    }
+
+    /// Ours tell their release; where that cannot be read, an order shows it.
+    async fn is_stock(&self, node: &str) -> bool {
+        self.store.versions().await.is_ok_and(|ours| !ours.contains_key(node))
+    }
+
+    /// A node that ends may be gone before it has answered, and a stock node that got its signal cannot be told anything, but
+    /// be watched.
+    async fn drains_anyway(&self, node: &Summary, order: Order) -> Option<String> {
+        let Order::Drain(_) = order else { return None };
+        let entry = self.store.node(&node.id).await.ok()?;
+        match entry.map(|entry| Summary::of(&entry, self.now_s()).state) {
+            None => Some("ended".to_owned()),
+            Some("draining") => Some("draining".to_owned()),
+            Some(_) => None,
+        }
     }
 }
 
-fn silent(node: &str, order: Order) -> String {
-    let stock = match order {
-        Order::Drain(_) | Order::End => {
-            "it drains when it is sent SIGTERM, waits for its people without a deadline, and cannot move them; \
-             `lkops drain NODE --wait` then shows how far it is"
+fn trouble(failure: OrderFailure) -> Trouble {
+    Trouble::Failed(match failure {
+        OrderFailure::Refused(why) => why,
+        OrderFailure::Silent => {
+            "does not answer: it is dead, cut off from Redis, or too busy; what it was told is unknown".to_owned()
         }
-        Order::Cancel => "it cannot undo a drain",
-        Order::Cordon | Order::Uncordon => "it cannot be cordoned: it writes its own state to Redis every two seconds",
-    };
-    format!("does not answer. If {node} is a stock livekit-server, it takes no orders: {stock}")
+    })
+}
+
+/// What a livekit-server does instead.
+fn stock(order: Order) -> &'static str {
+    match order {
+        Order::Drain(_) | Order::End => {
+            "is a livekit-server and takes no orders: it drains when it is sent SIGTERM, waits for its people without a \
+             deadline, and cannot move them; `lkops drain NODE --wait` then shows how far it is"
+        }
+        Order::Cancel => "is a livekit-server and cannot undo a drain",
+        Order::Cordon | Order::Uncordon => {
+            "is a livekit-server and cannot be cordoned: it writes its own state to Redis every two seconds"
+        }
+    }
 }
 
 /// Asks on the terminal; without one somebody must have said yes before.

@@ -427,6 +427,13 @@ pub const DRAIN_ETA_WINDOW: Duration = Duration::from_secs(300);
 /// Samples of that window, at one a second.
 pub const DRAIN_SAMPLES_MAX: usize = 300;
 
+/// Looks in a row, one a second, at which a drained node's entry is missing where nobody can tell whether it still listens: a
+/// living one writes it every two seconds.
+pub const DRAIN_MISSING_LOOKS: u32 = 4;
+
+/// Looks in a row at which its entry is stale: Redis may have been away, and it is written as soon as it is back.
+pub const DRAIN_LOST_LOOKS: u32 = 3;
+
 /// Operators' orders a node has waiting; each is answered at once.
 pub const ORDERS_MAX: usize = 16;
 

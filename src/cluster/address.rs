@@ -2,6 +2,7 @@
 //! (CLUSTER.md §7).
 
 use crate::config::{Redis as Config, RedisTls};
+use crate::limits::REDIS_ANSWER_TIMEOUT;
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
@@ -61,6 +62,14 @@ pub fn source(config: &Config) -> Result<Source, AddressError> {
 pub fn dial_timeout(config: &Config) -> Duration {
     match config.dial_timeout {
         0 => Duration::from_secs(2),
+        ms => Duration::from_millis(ms.into()),
+    }
+}
+
+/// Commands share a connection, so sending and waiting cannot be told apart; a slow sender must not fail a patient reader.
+pub fn answer_timeout(config: &Config) -> Duration {
+    match config.read_timeout.max(config.write_timeout) {
+        0 => REDIS_ANSWER_TIMEOUT,
         ms => Duration::from_millis(ms.into()),
     }
 }
@@ -193,6 +202,15 @@ mod tests {
         let mut config = Whole::default().redis;
         change(&mut config);
         source(&config)
+    }
+
+    #[test]
+    fn the_longer_of_two_timeouts_counts() {
+        let patience = |read_timeout, write_timeout| {
+            let config = Config { read_timeout, write_timeout, ..Whole::default().redis };
+            answer_timeout(&config).as_millis()
+        };
+        assert_eq!([patience(0, 0), patience(500, 0), patience(500, 700)], [3_000, 500, 700]);
     }
 
     #[test]

@@ -4,13 +4,12 @@
 use super::clock::Clock;
 use super::redis::Redis;
 use super::table::{Registration, Sink, Table};
-use crate::limits::{
-    BUS_BATCH_MAX, BUS_OUT_MAX, BUS_SUBSCRIBE_MAX, REDIS_ANSWER_TIMEOUT, REDIS_PING_INTERVAL, REDIS_RETRY_INTERVAL,
-};
+use crate::limits::{BUS_BATCH_MAX, BUS_OUT_MAX, BUS_SUBSCRIBE_MAX, REDIS_PING_INTERVAL, REDIS_RETRY_INTERVAL};
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, mpsc, watch};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -19,7 +18,7 @@ use tokio::time::{sleep, timeout};
 pub struct Bus {
     table: Arc<Table>,
     clock: Clock,
-    outgoing: mpsc::Sender<Letter>,
+    outgoing: mpsc::Sender<Outgoing>,
     listening: watch::Receiver<bool>,
     _tasks: Arc<Tasks>,
 }
@@ -27,6 +26,12 @@ pub struct Bus {
 struct Letter {
     channel: String,
     payload: Vec<u8>,
+}
+
+enum Outgoing {
+    Letter(Letter),
+    /// Told when everything before it has left, or is lost.
+    Flush(oneshot::Sender<()>),
 }
 
 /// The connection in use: messages leave by the one they come by, because in a Redis cluster any server takes all of them,
@@ -49,9 +54,10 @@ impl Bus {
         let (heard, listening) = watch::channel(false);
         let clock = redis.clock().clone();
         let line = Line::default();
+        let patience = redis.answer_timeout();
         let tasks = [
             tokio::spawn(listen(redis, table.clone(), heard, line.clone())),
-            tokio::spawn(post(line.clone(), letters)),
+            tokio::spawn(post(line.clone(), letters, patience)),
         ];
         Bus { table, clock, outgoing, listening, _tasks: Arc::new(Tasks(tasks)) }
     }
@@ -78,29 +84,52 @@ impl Bus {
 
     /// Sent in order. Never waits: what does not fit is lost.
     pub fn publish(&self, channel: String, payload: Vec<u8>) {
-        if self.outgoing.try_send(Letter { channel, payload }).is_err() {
+        if self.outgoing.try_send(Outgoing::Letter(Letter { channel, payload })).is_err() {
             tracing::debug!("the bus takes no more messages; one is lost");
+        }
+    }
+
+    /// Returns when everything published so far has left, or is lost.
+    pub async fn flushed(&self) {
+        let (told, left) = oneshot::channel();
+        if self.outgoing.send(Outgoing::Flush(told)).await.is_ok() {
+            let _ = left.await;
         }
     }
 }
 
 /// Sends what has gathered in one go. Never returns.
-async fn post(line: Line, mut letters: mpsc::Receiver<Letter>) {
+async fn post(line: Line, mut letters: mpsc::Receiver<Outgoing>, patience: Duration) {
     let mut batch = Vec::new();
     while letters.recv_many(&mut batch, BUS_BATCH_MAX).await > 0 {
         let mut commands = redis::pipe();
-        for Letter { channel, payload } in batch.drain(..) {
-            commands.cmd("PUBLISH").arg(channel).arg(payload).ignore();
+        let mut flushes = Vec::new();
+        for outgoing in batch.drain(..) {
+            match outgoing {
+                Outgoing::Letter(Letter { channel, payload }) => {
+                    commands.cmd("PUBLISH").arg(channel).arg(payload).ignore();
+                }
+                Outgoing::Flush(told) => flushes.push(told),
+            }
         }
-        let connection = line.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let count = commands.len();
-        let sent = match connection {
-            Some(mut connection) => answered(commands.query_async(&mut connection)).await,
-            None => Err("redis is away".to_owned()),
-        };
-        if let Err(error) = sent {
-            tracing::debug!(error, count, "messages to other nodes are lost");
+        if commands.len() > 0 {
+            send(&line, &commands, patience).await;
         }
+        for told in flushes {
+            // Who asked may have gone.
+            let _ = told.send(());
+        }
+    }
+}
+
+async fn send(line: &Line, commands: &redis::Pipeline, patience: Duration) {
+    let connection = line.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let sent = match connection {
+        Some(mut connection) => answered(patience, commands.query_async(&mut connection)).await,
+        None => Err("redis is away".to_owned()),
+    };
+    if let Err(error) = sent {
+        tracing::debug!(error, count = commands.len(), "messages to other nodes are lost");
     }
 }
 
@@ -127,21 +156,22 @@ async fn listen_once(
     let mut connection = connect(redis, table, &gone).await?;
     *line.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.clone());
     table.start_over();
+    let patience = redis.answer_timeout();
     loop {
         let changes = table.take_changes();
         let version = changes.version;
         for names in changes.add.chunks(BUS_SUBSCRIBE_MAX) {
-            answered(connection.subscribe(names)).await?;
+            answered(patience, connection.subscribe(names)).await?;
         }
         for names in changes.remove.chunks(BUS_SUBSCRIBE_MAX) {
-            answered(connection.unsubscribe(names)).await?;
+            answered(patience, connection.unsubscribe(names)).await?;
         }
         table.confirm(version);
         heard.send_if_modified(|heard| !std::mem::replace(heard, true));
         tokio::select! {
             () = table.changed() => (),
             () = gone.notified() => return Err("the connection broke".to_owned()),
-            () = sleep(REDIS_PING_INTERVAL) => answered(ping(&mut connection)).await?,
+            () = sleep(REDIS_PING_INTERVAL) => answered(patience, ping(&mut connection)).await?,
         }
     }
 }
@@ -163,8 +193,11 @@ async fn ping(connection: &mut MultiplexedConnection) -> Result<(), redis::Redis
     redis::cmd("PING").query_async(connection).await
 }
 
-async fn answered(asked: impl Future<Output = Result<(), redis::RedisError>>) -> Result<(), String> {
-    match timeout(REDIS_ANSWER_TIMEOUT, asked).await {
+async fn answered(
+    patience: Duration,
+    asked: impl Future<Output = Result<(), redis::RedisError>>,
+) -> Result<(), String> {
+    match timeout(patience, asked).await {
         Ok(result) => result.map_err(|e| e.to_string()),
         Err(_) => Err("no answer in time".to_owned()),
     }

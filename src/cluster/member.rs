@@ -10,7 +10,7 @@ use super::neighbours::Watchers;
 use super::node::{Beat, Gauge, Identity};
 use super::owner::Owned;
 use super::place::{Finder, Memory, Place, PlaceError};
-use super::redis::{ConnectError, Redis, Status};
+use super::redis::{ConnectError, Redis, Status, StoreError};
 use super::relay::{self, Arrival, Relayed, Route};
 use super::serve::{Methods, Server};
 use super::store::Store;
@@ -268,9 +268,12 @@ impl Member {
         let (owner, beat, watch, memory) = (self.clone(), self.clone(), self.clone(), self.clone());
         let remembered = hosted.clone();
         let sweeper = Sweeper::new(self.redis.clone(), self.id());
+        let registrations = [self.streams.serve(), self.beat.listen(&self.bus)];
         let tasks = vec![
             tokio::spawn(async move { owner.owned.keep(&*hosted, &owner.watchers).await }),
             tokio::spawn(async move {
+                // Whom others see they write to at once.
+                beat.bus.all_confirmed().await;
                 let lost = || beat.owned.note_loss();
                 beat.beat.keep(&beat.redis, &beat.bus, beat.every, &gauge, lost).await;
             }),
@@ -279,7 +282,6 @@ impl Member {
             tokio::spawn(sweeper.keep()),
             tokio::spawn(receive(doorway.streams, door, self.route.clone())),
         ];
-        let registrations = [self.streams.serve(), self.beat.listen(&self.bus)];
         (Running { tasks, _registrations: registrations }, arrivals)
     }
 
@@ -292,11 +294,17 @@ impl Member {
                 _ = looks.tick() => (),
                 () = self.beat.called() => (),
             }
-            if let Ok(nodes) = self.redis.query::<Vec<String>>(&Cmd::hkeys(keys::NODES)).await {
-                self.is_alone.store(nodes == [self.id()], Ordering::Relaxed);
+            if let Ok(is_alone) = self.is_listed_alone().await {
+                self.is_alone.store(is_alone, Ordering::Relaxed);
                 self.break_old_promises(hosted).await;
             }
         }
+    }
+
+    /// Asks so that it costs Redis the same with a thousand nodes as with one.
+    async fn is_listed_alone(&self) -> Result<bool, StoreError> {
+        let listed: u64 = self.redis.query(&Cmd::hlen(keys::NODES)).await?;
+        Ok(listed == 1 && self.redis.query(&Cmd::hexists(keys::NODES, self.id())).await?)
     }
 
     /// Rooms given to us whose first participant never came.
@@ -318,13 +326,16 @@ impl Member {
         self.promised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last word: the rooms are closed, and others are told.
+    /// The last word: the rooms are closed, others are told, and who has called is answered, most of all the operator whose
+    /// order ends the node.
     pub async fn leave(&self) {
         let leaving = async {
             if let Some(hosted) = self.hosted.get() {
                 self.owned.release_all(&**hosted, &self.watchers).await;
             }
-            self.beat.withdraw(&self.redis).await
+            let withdrawn = self.beat.withdraw(&self.redis).await;
+            self.server.finish().await;
+            withdrawn
         };
         match timeout(LEAVE_TIMEOUT, leaving).await {
             Ok(Ok(())) => (),

@@ -36,7 +36,7 @@ mod version;
 pub use call::{Patience, RpcError};
 pub use hosted::{Hosted, Record};
 pub use member::{Cluster, Doorway, Member, Running};
-pub use neighbours::is_fresh;
+pub use neighbours::{is_fresh, is_heard};
 pub use node::{Gauge, Identity};
 pub use place::{Place, PlaceError};
 pub use redis::{ConnectError, Redis, Status, StoreError};

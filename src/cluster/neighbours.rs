@@ -7,14 +7,14 @@ use super::method::{RELAY_SIGNAL, SIGNAL};
 use super::owner::Neighbours;
 use super::redis::{Redis, StoreError};
 use super::{channel, node};
-use crate::limits::{NODE_FRESH_SECONDS, NODE_MISSING_LOOKS, NODE_MUTE_LOOKS, NODE_WATCH_INTERVAL, REDIS_STEADY};
+use crate::limits::{NODE_FRESH_SECONDS, NODE_MISSING_LOOKS, NODE_MUTE_LOOKS, NODE_WATCH_INTERVAL};
 use crate::proto::Node;
 use prost::Message;
 use redis::{Cmd, Script};
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// Its statistics are recent; an entry without any is the reference's while it starts.
 pub fn is_fresh(node: &Node, now_s: i64) -> bool {
@@ -28,11 +28,19 @@ static EVICT: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// Whether anybody takes what is sent to that node; `None` in a Redis cluster, whose PUBSUB NUMSUB does not see everybody.
+pub async fn is_heard(redis: &Redis, node: &str) -> Result<Option<bool>, StoreError> {
+    if redis.is_cluster() {
+        return Ok(None);
+    }
+    let name = channel::to_server(SIGNAL, RELAY_SIGNAL, &[node]);
+    let (_, listeners): (String, u64) = redis.query(redis::cmd("PUBSUB").arg("NUMSUB").arg(name)).await?;
+    Ok(Some(listeners > 0))
+}
+
 pub struct Watchers {
     redis: Redis,
     bus: Bus,
-    /// Whether PUBSUB NUMSUB sees all subscribers, which in a Redis cluster it does not.
-    sees_subscribers: bool,
     watched: Mutex<HashMap<String, Watched>>,
     begun: Notify,
 }
@@ -87,8 +95,7 @@ impl Neighbours for Watchers {
 
 impl Watchers {
     pub fn new(redis: Redis, bus: Bus) -> Watchers {
-        let sees_subscribers = !redis.is_cluster();
-        Watchers { redis, bus, sees_subscribers, watched: Mutex::default(), begun: Notify::new() }
+        Watchers { redis, bus, watched: Mutex::default(), begun: Notify::new() }
     }
 
     /// Turns false when that node dies.
@@ -130,7 +137,7 @@ impl Watchers {
             let mut watched = self.lock();
             let Some(w) = watched.get_mut(node) else { return };
             // What others wrote before Redis came back says little of who is there now.
-            let is_dead = self.is_steady() && sight.doubts_max().is_some_and(|max| w.doubts >= max);
+            let is_dead = self.redis.is_steady() && sight.doubts_max().is_some_and(|max| w.doubts >= max);
             w.doubts = if sight == Sight::Well { 0 } else { w.doubts + 1 };
             if is_dead {
                 w.lives.send_replace(false);
@@ -148,11 +155,6 @@ impl Watchers {
         self.lock().values_mut().for_each(|w| w.doubts = 0);
     }
 
-    /// Redis has been there long enough for every living node to have come back to it.
-    fn is_steady(&self) -> bool {
-        self.redis.status().borrow().up_for(Instant::now()) >= REDIS_STEADY
-    }
-
     /// What is to be seen of that node, and its entry.
     async fn look(&self, node: &str) -> Result<(Sight, Vec<u8>), StoreError> {
         let entry: Option<Vec<u8>> = self.redis.query(&Cmd::hget(keys::NODES, node)).await?;
@@ -163,18 +165,11 @@ impl Watchers {
         }
         let sight = match fresh {
             Some(false) => Sight::Stale,
-            _ if self.sees_subscribers && self.is_steady() && !self.is_heard(node).await? => Sight::Mute,
+            _ if self.redis.is_steady() && is_heard(&self.redis, node).await? == Some(false) => Sight::Mute,
             Some(true) => Sight::Well,
             None => Sight::Missing,
         };
         Ok((sight, entry.unwrap_or_default()))
-    }
-
-    /// Whether anybody takes what is sent to that node.
-    async fn is_heard(&self, node: &str) -> Result<bool, StoreError> {
-        let name = channel::to_server(SIGNAL, RELAY_SIGNAL, &[node]);
-        let (_, listeners): (String, u64) = self.redis.query(redis::cmd("PUBSUB").arg("NUMSUB").arg(name)).await?;
-        Ok(listeners > 0)
     }
 
     async fn evict(&self, node: &str, entry: &[u8]) -> Result<(), StoreError> {

@@ -44,6 +44,8 @@ pub struct Beat {
     state: watch::Sender<NodeState>,
     /// When the entry was written last.
     last: Mutex<Option<Instant>>,
+    /// Held while the entry is written or struck; true once it is to stay away, whoever asks for it.
+    withdrawn: tokio::sync::Mutex<bool>,
     asked: Arc<Notify>,
     /// The same calls, for who looks at the list of nodes.
     called: Arc<Notify>,
@@ -57,6 +59,7 @@ impl Beat {
             started_at: clock.unix_s(),
             state,
             last: Mutex::default(),
+            withdrawn: tokio::sync::Mutex::default(),
             asked: Arc::default(),
             called: Arc::default(),
         }
@@ -131,6 +134,10 @@ impl Beat {
 
     /// Whether there was no entry.
     async fn write(&self, redis: &Redis, stats: NodeStats) -> Result<bool, StoreError> {
+        let withdrawn = self.withdrawn.lock().await;
+        if *withdrawn {
+            return Ok(false);
+        }
         let entry = self.entry(stats, redis.clock().unix_s()).encode_to_vec();
         let added: u64 = redis.query(&Cmd::hset(keys::NODES, &self.identity.id, entry)).await?;
         if added > 0
@@ -154,7 +161,9 @@ impl Beat {
         }
     }
 
+    /// For good.
     pub async fn withdraw(&self, redis: &Redis) -> Result<(), StoreError> {
+        *self.withdrawn.lock().await = true;
         redis.query::<()>(&Cmd::hdel(keys::NODES, &self.identity.id)).await?;
         version::withdraw(redis, &self.identity.id).await
     }

@@ -4,7 +4,7 @@
 use super::address::{self, AddressError, Source};
 use super::clock::Clock;
 use crate::config::Redis as Config;
-use crate::limits::{REDIS_ANSWER_TIMEOUT, REDIS_PING_INTERVAL, REDIS_RETRY_INTERVAL};
+use crate::limits::{REDIS_PING_INTERVAL, REDIS_RETRY_INTERVAL, REDIS_STEADY};
 use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::{
@@ -86,6 +86,7 @@ pub struct Redis {
 struct Shared {
     source: Source,
     dial_timeout: Duration,
+    answer_timeout: Duration,
     connection: Mutex<Option<Connection>>,
     broken: Notify,
     status: watch::Sender<Status>,
@@ -108,6 +109,7 @@ impl Redis {
         let shared = Arc::new(Shared {
             source: address::source(config)?,
             dial_timeout: address::dial_timeout(config),
+            answer_timeout: address::answer_timeout(config),
             connection: Mutex::default(),
             broken: Notify::new(),
             status,
@@ -127,6 +129,16 @@ impl Redis {
         self.shared.status.borrow().is_up()
     }
 
+    /// It has been there long enough for everybody who lives to have come back to it.
+    pub fn is_steady(&self) -> bool {
+        self.shared.status.borrow().up_for(Instant::now()) >= REDIS_STEADY
+    }
+
+    /// The connection is still the first.
+    pub fn is_unbroken(&self) -> bool {
+        matches!(*self.shared.status.borrow(), Status::Up { session: 1, .. })
+    }
+
     /// Several servers share the keys.
     pub fn is_cluster(&self) -> bool {
         matches!(self.shared.source, Source::Cluster { .. })
@@ -135,6 +147,11 @@ impl Redis {
     /// The cluster's time.
     pub fn clock(&self) -> &Clock {
         &self.shared.clock
+    }
+
+    /// How long a command may go without an answer.
+    pub fn answer_timeout(&self) -> Duration {
+        self.shared.answer_timeout
     }
 
     pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
@@ -156,7 +173,8 @@ impl Redis {
     pub async fn subscriber(&self, sink: impl AsyncPushSender) -> Result<MultiplexedConnection, StoreError> {
         let config = self.shared.config().set_push_sender(sink);
         let connecting = self.shared.subscriber(&config);
-        timeout(REDIS_ANSWER_TIMEOUT, connecting).await.map_err(|_| overdue())?.map_err(StoreError::from)
+        let patience = self.answer_timeout();
+        timeout(patience, connecting).await.map_err(|_| overdue(patience))?.map_err(StoreError::from)
     }
 
     fn connection(&self) -> Result<Connection, StoreError> {
@@ -168,7 +186,8 @@ impl Redis {
     }
 
     async fn answer<T>(&self, asked: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
-        let result = timeout(REDIS_ANSWER_TIMEOUT, asked).await.map_err(|_| overdue())?;
+        let patience = self.answer_timeout();
+        let result = timeout(patience, asked).await.map_err(|_| overdue(patience))?;
         result.map_err(|error| {
             if is_fatal(&error) {
                 self.shared.broken.notify_one();
@@ -178,8 +197,8 @@ impl Redis {
     }
 }
 
-fn overdue() -> StoreError {
-    StoreError::Away(format!("no answer for {} s", REDIS_ANSWER_TIMEOUT.as_secs()))
+fn overdue(patience: Duration) -> StoreError {
+    StoreError::Away(format!("no answer for {patience:?}"))
 }
 
 /// The connection is of no more use. A replica that was the master until now answers, but takes no writes.
@@ -205,7 +224,7 @@ impl Shared {
             Ok(connection)
         };
         let overdue = || RedisError::from((ErrorKind::Io, "no answer in time"));
-        timeout(self.dial_timeout + REDIS_ANSWER_TIMEOUT, connecting).await.map_err(|_| overdue())?
+        timeout(self.dial_timeout + self.answer_timeout, connecting).await.map_err(|_| overdue())?
     }
 
     async fn dial(&self) -> Result<Connection, RedisError> {
@@ -290,10 +309,10 @@ async fn watch_over(shared: &Shared) -> String {
             () = sleep(REDIS_PING_INTERVAL) => (),
         }
         let Some(mut connection) = shared.lock().clone() else { return "not connected".to_owned() };
-        match timeout(REDIS_ANSWER_TIMEOUT, ask_time(&mut connection, &shared.clock)).await {
+        match timeout(shared.answer_timeout, ask_time(&mut connection, &shared.clock)).await {
             Ok(Ok(())) => (),
             Ok(Err(error)) => return error.to_string(),
-            Err(_) => return overdue().to_string(),
+            Err(_) => return overdue(shared.answer_timeout).to_string(),
         }
     }
 }

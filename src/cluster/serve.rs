@@ -18,7 +18,7 @@ use rand::Rng;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 type Answer = Result<Vec<u8>, RpcError>;
@@ -65,6 +65,14 @@ impl Server {
 
     pub fn methods(&self) -> Methods {
         Methods { desk: self.desk.clone(), sinks: Vec::new() }
+    }
+
+    /// Returns when the calls under way are answered and the answers have left; takes no further ones.
+    pub async fn finish(&self) {
+        // Nobody closes the semaphore.
+        let all = self.desk.room_for.acquire_many(BUS_REQUESTS_MAX as u32).await;
+        self.desk.bus.flushed().await;
+        all.into_iter().for_each(SemaphorePermit::forget);
     }
 }
 

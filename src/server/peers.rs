@@ -55,13 +55,13 @@ impl Peers {
         let (Some(member), Some(doorway)) = (cluster.member().cloned(), doorway) else {
             return Joined { cluster, tasks: Vec::new(), _running: None };
         };
+        let orders = drain::serve(member.methods(), member.id(), desk);
         let hosted = HostedRooms::new(gate.directory.clone(), &cluster, member.clone());
         let (running, arrivals) = member.start(doorway, hosted, gauge);
         let tasks = vec![
             tokio::spawn(signal::receive(gate.clone(), arrivals)),
             tokio::spawn(tell_modes(cluster.clone(), life.clone(), mode.subscribe())),
         ];
-        let orders = drain::serve(member.methods(), member.id(), desk);
         Joined { cluster, tasks, _running: Some((running, orders)) }
     }
 }

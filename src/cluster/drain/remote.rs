@@ -15,6 +15,12 @@ use tokio::time::timeout;
 /// How long a node may take to answer; it only changes its mind.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A message may be lost. What an order wants holds when it is given twice, but a drain is cancelled only once.
+fn patience(order: Order) -> Patience {
+    let attempts = if order == Order::Cancel { 1 } else { 2 };
+    Patience { attempts, timeout: ANSWER_TIMEOUT, backoff: Duration::ZERO }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
 pub enum Verb {
@@ -105,7 +111,7 @@ impl Operator {
     /// What the node is in after it.
     pub async fn order(&self, node: &str, order: Order) -> Result<String, OrderFailure> {
         let request = OrderRequest::from(order);
-        let answer = self.caller.call(&ORDER, &[node], &request, Patience::once(ANSWER_TIMEOUT)).await;
+        let answer = self.caller.call(&ORDER, &[node], &request, patience(order)).await;
         answer.map(|response| response.mode).map_err(|error| match error.code {
             ErrorCode::Unavailable | ErrorCode::DeadlineExceeded => OrderFailure::Silent,
             _ => OrderFailure::Refused(error.message),

@@ -39,11 +39,11 @@ fn redis(t: &mut Table) {
     t.key("sentinel_addresses", TEXTS, "", "host:port of each Sentinel.").example("['127.0.0.1:26379']");
     t.key("cluster_addresses", TEXTS, "", "host:port of nodes of a Redis cluster.").example("['127.0.0.1:6379']");
     t.key("dial_timeout", COUNT, "0", "Milliseconds to connect; 0 is the client's default.");
-    t.key("read_timeout", COUNT, "0", "Milliseconds to wait for an answer; 0 is the client's default.");
-    t.key("write_timeout", COUNT, "0", "Milliseconds to send; 0 is the client's default.");
+    t.key("read_timeout", COUNT, "0", "Milliseconds until a command without an answer failed; 0 is 3,000.");
+    t.key("write_timeout", COUNT, "0", "The same, sending included: the larger of the two counts.");
     t.key("max_redirects", U32, "~", "Redirects to follow in a cluster; unset is 2.");
-    t.key("pool_timeout", Kind::Duration, "", "How long to wait for a connection; 0s is the client's default.");
-    t.key("pool_size", COUNT, "0", "Connections; 0 is the client's default.");
+    t.key("pool_timeout", Kind::Duration, "", "Without effect: nobody waits for a connection.");
+    t.key("pool_size", COUNT, "0", "Without effect: a node has two connections, for commands and for messages.");
     t.section("redis.tls");
     t.key("enabled", Kind::Bool, "false", "Connect with TLS.");
     t.key("insecure", Kind::Bool, "false", "Do not check the server's certificate.");

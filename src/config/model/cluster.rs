@@ -21,12 +21,13 @@ pub struct Redis {
     pub cluster_addresses: Vec<String>,
     /// Milliseconds; 0 is the client's default.
     pub dial_timeout: u32,
-    /// Milliseconds; 0 is the client's default.
+    /// Milliseconds; 0 is the default.
     pub read_timeout: u32,
-    /// Milliseconds; 0 is the client's default.
+    /// Milliseconds; 0 is the default.
     pub write_timeout: u32,
     /// Unset is 2.
     pub max_redirects: Option<u32>,
+    /// Without effect, as `pool_size`: commands share one connection.
     pub pool_timeout: Duration,
     pub pool_size: u32,
 }
