@@ -48,26 +48,33 @@ impl Bars {
 fn bar(node: &str) -> ProgressBar {
     let bar = ProgressBar::new(0).with_prefix(node.to_owned());
     // The template is written here, and a test reads it.
-    bar.set_style(ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.progress_chars("=>."));
     bar
 }
 
-const TEMPLATE: &str = "{prefix} [{bar:24}] {pos}/{len} gone, {msg}";
+/// What does not fit on one line is cut off, as a bar of two lines is drawn anew below itself.
+const TEMPLATE: &str = "{prefix} [{bar:12}] {pos}/{len} gone  {wide_msg}";
 
 /// What must change before another line is worth it.
 fn summary(people: u32, rooms: &[RoomSummary]) -> String {
     format!("{people} {}", rooms.len())
 }
 
+/// The most important first.
 fn text(people: u32, eta_s: Option<i64>, rooms: &[RoomSummary]) -> String {
     let shown = rooms.iter().take(ROOMS_SHOWN_MAX).map(|room| format!("{} ({})", printable(&room.room), room.people));
     let held = shown.collect::<Vec<_>>().join(", ");
     let more = if rooms.len() > ROOMS_SHOWN_MAX { ", ..." } else { "" };
     let held = if held.is_empty() { String::new() } else { format!(": {held}{more}") };
-    let eta = eta_s.map(|s| format!("; about {}", lasting(s))).unwrap_or_default();
+    let eta = eta_s.map(|s| format!(" for about {}", lasting(s))).unwrap_or_default();
     let people = counted(people, "person", "people");
-    let rooms = counted(u32::try_from(rooms.len()).unwrap_or(u32::MAX), "room", "rooms");
-    format!("{people} in {rooms} left{held}{eta}")
+    let rooms = match u32::try_from(rooms.len()).unwrap_or(u32::MAX) {
+        // Rooms are looked at less often than people are counted.
+        0 => String::new(),
+        rooms => format!(" in {}", counted(rooms, "room", "rooms")),
+    };
+    format!("{people}{rooms} left{eta}{held}")
 }
 
 fn printable(name: &str) -> String {
@@ -87,9 +94,9 @@ mod tests {
         let rooms = [room("standup", 8), room("de\u{1b}mo", 4), room("c", 1), room("d", 1)];
         assert_eq!(
             text(14, Some(125), &rooms),
-            "14 people in 4 rooms left: standup (8), de?mo (4), c (1), ...; about 2m"
+            "14 people in 4 rooms left for about 2m: standup (8), de?mo (4), c (1), ..."
         );
-        assert_eq!(text(0, None, &[]), "0 people in 0 rooms left");
+        assert_eq!(text(0, None, &[]), "0 people left");
     }
 
     #[test]

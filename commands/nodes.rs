@@ -113,13 +113,13 @@ async fn list(view: &View) -> Result<(), Failure> {
     view.show(&nodes, || table_of_nodes(&nodes))
 }
 
+/// Within a hundred columns; what else there is `inspect` shows.
 fn table_of_nodes(nodes: &[Summary]) -> String {
     use Column::{Left, Right};
     let columns = [
         Left("NODE"),
         Left("STATE"),
         Left("REGION"),
-        Left("IP"),
         Right("ROOMS"),
         Right("PEOPLE"),
         Right("TRACKS"),
@@ -128,15 +128,13 @@ fn table_of_nodes(nodes: &[Summary]) -> String {
         Right("IN"),
         Right("OUT"),
         Right("AGE"),
-        Right("HEARD"),
         Left("VERSION"),
     ];
     let row = |n: &Summary| {
         vec![
             n.id.clone(),
-            n.state.to_owned(),
+            state(n),
             n.region.clone(),
-            n.ip.clone(),
             n.rooms.to_string(),
             n.people.to_string(),
             format!("{}/{}", n.tracks_in, n.tracks_out),
@@ -145,11 +143,18 @@ fn table_of_nodes(nodes: &[Summary]) -> String {
             rate(n.bits_in_per_second),
             rate(n.bits_out_per_second),
             lasting(n.age_s),
-            n.heard_s.map(|s| lasting(s.max(0))).unwrap_or_default(),
             n.version.clone(),
         ]
     };
     table::format(&columns, &nodes.iter().map(row).collect::<Vec<_>>())
+}
+
+/// How long the silent have been so; of the others it says nothing.
+fn state(node: &Summary) -> String {
+    match node.heard_s.filter(|_| !node.is_here()) {
+        Some(seconds) => format!("{} {}", node.state, lasting(seconds)),
+        None => node.state.to_owned(),
+    }
 }
 
 async fn inspect(args: &InspectArgs) -> Result<(), Failure> {

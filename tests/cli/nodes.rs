@@ -70,10 +70,13 @@ async fn nodes_are_listed_with_what_they_tell() {
     let server = cluster().await;
     let text = nodes(&server, &[]).ok();
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0][..4], ["NODE", "STATE", "REGION", "IP"]);
-    let of_a = ["ND_a", "serving", "eu", "10.0.0.1", "2", "3", "4/8", "25%", "1.50", "10M", "100k"];
+    assert_eq!(lines[0][..4], ["NODE", "STATE", "REGION", "ROOMS"]);
+    let of_a = ["ND_a", "serving", "eu", "2", "3", "4/8", "25%", "1.50", "10M", "100k"];
     assert_eq!(lines[1][..of_a.len()], of_a);
-    assert_eq!((lines[2][..2].to_vec(), lines[3][..2].to_vec()), (vec!["ND_b", "draining"], vec!["ND_dead", "gone"]));
+    assert_eq!(
+        (lines[2][..2].to_vec(), lines[3][..3].to_vec()),
+        (vec!["ND_b", "draining"], vec!["ND_dead", "gone", "10m"])
+    );
     assert_eq!(
         (lines.len(), lines[1].last(), lines[2][lines[2].len() - 2..].join(" ")),
         (4, Some(&"<=1.13.5"), "lkops 0.1.0".to_owned())
