@@ -5,16 +5,21 @@ mod cluster {
     mod calls;
     mod cut;
     mod death;
+    mod divide;
     mod drain;
     mod kinds;
     #[path = "../cli/lkops.rs"]
     #[allow(dead_code, reason = "other tests run the binary in other ways")]
     mod lkops;
     mod meeting;
+    mod redis_link;
     mod redis_server;
     #[path = "../e2e/server.rs"]
     #[allow(dead_code, reason = "other tests start one server and look closer")]
     mod server;
+    mod skew;
+    mod tally;
+    mod twenty;
     mod wire;
     mod world;
 }

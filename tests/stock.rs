@@ -4,10 +4,18 @@
 //!     LIVEKIT_SERVER=/path/to/livekit-server cargo test --test stock -- --ignored
 
 mod stock {
+    #[path = "../cli/lkops.rs"]
+    #[allow(dead_code, reason = "other tests run the binary in other ways")]
+    mod lkops;
     mod mixed;
+    mod orders;
+    #[path = "../cluster/redis_link.rs"]
+    #[allow(dead_code, reason = "other tests disturb Redis")]
+    mod redis_link;
     #[path = "../cluster/redis_server.rs"]
     #[allow(dead_code, reason = "other tests use more of it")]
     mod redis_server;
+    mod rolling;
     #[path = "../e2e/server.rs"]
     #[allow(dead_code, reason = "other tests use more of it")]
     mod server;

@@ -1,28 +1,16 @@
 //! Redis goes away, comes back, forgets: calls go on, and the store is put right again.
 
-use super::server::{PATIENCE, Server, goes_on, publish, receives, until_stats};
-use super::world::World;
+use super::server::{PATIENCE, goes_on, publish, receives, until_stats};
+use super::world::{World, get, readiness};
 use lkops::client::Participant;
 use lkops::client::stats::Stats;
 use lkops::proto::CreateRoomRequest;
 use redis::Cmd;
 use serde_json::Value;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 /// The store is right again within this after Redis is back.
 const RIGHT: Duration = Duration::from_secs(5);
-
-async fn get(server: &Server, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(server.url.trim_start_matches("ws://")).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-}
 
 fn losses(stats: &Stats) -> u64 {
     stats.received.iter().map(|t| t.lost).sum()
@@ -48,10 +36,9 @@ async fn a_call_goes_on_without_redis_and_the_store_is_right_soon_after() {
     world
         .until("both notice", async |w| {
             for node in &w.nodes {
-                let (status, body) = get(node, "/readyz").await;
-                assert_eq!(status, 200, "{body}");
-                let body: Value = serde_json::from_str(&body).unwrap();
-                if body["degraded"].as_array().is_none_or(Vec::is_empty) {
+                let (status, is_whole) = readiness(node).await;
+                assert_eq!(status, 200);
+                if is_whole {
                     return false;
                 }
             }

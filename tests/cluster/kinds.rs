@@ -2,7 +2,9 @@
 //! cluster.
 
 use super::redis_server::RedisServer;
-use super::server::{PATIENCE, Server, Setup, publish, receives, until_stats};
+use super::server::{PATIENCE, Server, Setup, goes_on, publish, receives, until_stats};
+use super::world::readiness;
+use lkops::proto::CreateRoomRequest;
 use redis::Cmd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -70,32 +72,64 @@ async fn a_redis_over_tls() {
     assert!(clients.lines().count() >= 4, "two connections of each node: {clients}");
 }
 
+/// A master, its replica and who watches them.
+struct Watched {
+    master: RedisServer,
+    replica: RedisServer,
+    sentinel: RedisServer,
+    _config: tempfile::NamedTempFile,
+}
+
+impl Watched {
+    async fn start() -> Watched {
+        let master = RedisServer::start().await;
+        let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]).await;
+        let config = tempfile::NamedTempFile::new().unwrap();
+        let watch = format!(
+            "sentinel monitor m 127.0.0.1 {} 1\nsentinel down-after-milliseconds m 1000\nsentinel failover-timeout m 5000\n",
+            master.port
+        );
+        std::fs::write(config.path(), watch).unwrap();
+        let sentinel = RedisServer::sentinel(config.path()).await;
+        Watched { master, replica, sentinel, _config: config }
+    }
+
+    fn section(&self) -> String {
+        format!("  sentinel_master_name: m\n  sentinel_addresses: ['127.0.0.1:{}']\n", self.sentinel.port)
+    }
+
+    async fn is_known(&self) {
+        until("sentinel knows the replica", async || {
+            let replicas: Vec<redis::Value> =
+                self.sentinel.ask(Cmd::new().arg("SENTINEL").arg("REPLICAS").arg("m")).await;
+            replicas.len() == 1
+        })
+        .await;
+    }
+
+    async fn replica_leads(&self) -> bool {
+        let role: Vec<redis::Value> = self.replica.ask(Cmd::new().arg("ROLE")).await;
+        role[0] == redis::Value::BulkString(b"master".to_vec())
+    }
+}
+
 /// The master is changed under a call: what the new one lacks is put back.
 #[tokio::test]
 async fn a_redis_behind_sentinel_that_fails_over() {
-    let mut master = RedisServer::start().await;
-    let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]).await;
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let watch = format!(
-        "sentinel monitor m 127.0.0.1 {} 1\nsentinel down-after-milliseconds m 1000\nsentinel failover-timeout m 5000\n",
-        master.port
-    );
-    std::fs::write(file.path(), watch).unwrap();
-    let sentinel = RedisServer::sentinel(file.path()).await;
-    let section = format!("  sentinel_master_name: m\n  sentinel_addresses: ['127.0.0.1:{}']\n", sentinel.port);
-    let nodes = two_nodes_talk(&section).await;
+    let mut watched = Watched::start().await;
+    let nodes = two_nodes_talk(&watched.section()).await;
     let _ann = nodes[0].join("kept", "ann").await;
-    until("sentinel knows the replica", async || {
-        let replicas: Vec<redis::Value> = sentinel.ask(Cmd::new().arg("SENTINEL").arg("REPLICAS").arg("m")).await;
-        replicas.len() == 1
+    watched.is_known().await;
+    watched.master.kill().await;
+    until("the new master has both nodes and the room", async || {
+        watched.replica_leads().await
+            && watched.replica.ask::<usize>(&Cmd::hlen("nodes")).await == 2
+            && watched.replica.ask::<bool>(&Cmd::hexists("rooms", "kept")).await
     })
     .await;
-    master.kill().await;
-    until("the new master has both nodes and the room", async || {
-        let role: Vec<redis::Value> = replica.ask(Cmd::new().arg("ROLE")).await;
-        role[0] == redis::Value::BulkString(b"master".to_vec())
-            && replica.ask::<usize>(&Cmd::hlen("nodes")).await == 2
-            && replica.ask::<bool>(&Cmd::hexists("rooms", "kept")).await
+    // What the new master has may have come from the old one.
+    until("both nodes have found the new master", async || {
+        readiness(&nodes[0]).await.1 && readiness(&nodes[1]).await.1
     })
     .await;
     until("calls get through again", async || {
@@ -105,13 +139,44 @@ async fn a_redis_behind_sentinel_that_fails_over() {
     talk(&nodes, "after").await;
 }
 
+/// The new master has missed that the room closed on one node and began again on the other, and that a second one began.
+#[tokio::test]
+async fn what_a_new_master_remembers_wrongly_is_put_right() {
+    let mut watched = Watched::start().await;
+    let nodes = two_nodes_talk(&watched.section()).await;
+    nodes[0].join("moved", "ann").await.leave().await.unwrap();
+    watched.is_known().await;
+    let owner: String = watched.master.ask(&Cmd::hget("room_node_map", "moved")).await;
+    until("the replica has it", async || {
+        watched.replica.ask::<Option<String>>(&Cmd::hget("room_node_map", "moved")).await.as_ref() == Some(&owner)
+    })
+    .await;
+    watched.replica.signal("STOP").await;
+    nodes[0].api().delete_room("moved").await.unwrap();
+    let other: Vec<String> = watched.master.ask(&Cmd::hkeys("nodes")).await;
+    let other = other.into_iter().find(|node| *node != owner).unwrap();
+    let request = CreateRoomRequest { name: "moved".into(), node_id: other.clone(), ..CreateRoomRequest::default() };
+    nodes[0].api().create_room(&request).await.unwrap();
+    let (a, b) = (nodes[0].join("moved", "a").await, nodes[1].join("moved", "b").await);
+    publish(&a).await;
+    until_stats(&b, "media flows", |s| receives(s, 2, 10)).await;
+    watched.master.kill().await;
+    watched.replica.signal("CONT").await;
+    until("the replica leads", async || watched.replica_leads().await).await;
+    until("the new master knows better", async || {
+        watched.replica.ask::<Option<String>>(&Cmd::hget("room_node_map", "moved")).await.as_ref() == Some(&other)
+            && watched.replica.ask::<usize>(&Cmd::hlen("room_participants:moved")).await == 2
+    })
+    .await;
+    let lost: u64 = goes_on(&b, 20).await.received.iter().map(|t| t.lost).sum();
+    assert_eq!((lost, &a.view().ended, &b.view().ended), (0, &None, &None));
+}
+
 #[tokio::test]
 async fn a_redis_cluster_of_three() {
-    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let mut servers = Vec::new();
-    for folder in &folders {
-        let folder = folder.path().display().to_string();
-        servers.push(RedisServer::with(&["--cluster-enabled", "yes", "--dir", &folder]).await);
+    for _ in 0..3 {
+        servers.push(RedisServer::with(&["--cluster-enabled", "yes"]).await);
     }
     let addresses: Vec<String> = servers.iter().map(|s| format!("127.0.0.1:{}", s.port)).collect();
     let mut create = Command::new("redis-cli");

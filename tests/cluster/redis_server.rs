@@ -1,5 +1,6 @@
 //! A redis-server of a test's own, which the test may stop, kill, empty and start again under the same address.
 
+use rand::Rng;
 use redis::{Client, Cmd, FromRedisValue};
 use std::net::TcpListener;
 use std::path::Path;
@@ -8,10 +9,19 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{interval, timeout};
 
+/// Not one the system gives to those who connect: whoever tries a port of these again and again while nobody listens there
+/// connects to itself at last. A Redis cluster has another port 10,000 above.
+fn free_port() -> u16 {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::rng().random_range(12_000..22_000)).find(free).expect("there is no end of ports")
+}
+
 pub struct RedisServer {
     pub port: u16,
     child: Option<Child>,
     arguments: Vec<String>,
+    /// Of its own: a replica writes what it was sent to a file, and a server reads the file it finds.
+    folder: tempfile::TempDir,
 }
 
 impl RedisServer {
@@ -30,29 +40,38 @@ impl RedisServer {
     }
 
     async fn of(arguments: Vec<String>) -> RedisServer {
-        // A Redis cluster has another port 10,000 above.
-        let port = loop {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            if port < 55_000 {
-                break port;
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = RedisServer { port: 0, child: None, arguments, folder };
+        for _ in 0..5 {
+            server.port = free_port();
+            if server.begin().await {
+                return server;
             }
-        };
-        let mut server = RedisServer { port, child: None, arguments };
-        server.run().await;
-        server
+        }
+        panic!("redis-server does not start");
     }
 
     /// Starts it, again, with an empty store.
     pub async fn run(&mut self) {
-        let child = Command::new("redis-server")
+        assert!(self.begin().await, "redis-server does not start again");
+    }
+
+    /// False if it ends at once, as it does where somebody else has the port.
+    async fn begin(&mut self) -> bool {
+        let mut child = Command::new("redis-server")
             .args(&self.arguments)
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"])
+            .arg(self.folder.path())
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("redis-server is installed (tests/run installs it)");
+        tokio::select! {
+            _ = child.wait() => return false,
+            () = self.answers() => (),
+        }
         self.child = Some(child);
-        self.answers().await;
+        true
     }
 
     async fn answers(&self) {
@@ -67,7 +86,7 @@ impl RedisServer {
                 }
             }
         };
-        timeout(Duration::from_secs(8), asking).await.expect("redis-server answers");
+        timeout(Duration::from_secs(20), asking).await.expect("redis-server answers");
     }
 
     /// As if its machine were gone.

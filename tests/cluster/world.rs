@@ -1,5 +1,6 @@
 //! A cluster: nodes on one Redis, with what tests ask of them.
 
+use super::redis_link::{RedisLink, Weather};
 use super::redis_server::RedisServer;
 use super::server::{PATIENCE, Server, Setup};
 use lkops::client::Ended;
@@ -7,6 +8,8 @@ use lkops::client::{Options, Participant};
 use redis::Cmd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, interval, timeout};
 
 /// More than any test has nodes.
@@ -15,36 +18,78 @@ const REGIONS: usize = 12;
 pub struct World {
     pub redis: RedisServer,
     pub nodes: Vec<Server>,
+    /// Of each node that has a way to Redis of its own.
+    links: Vec<RedisLink>,
     /// Nodes ever started.
     begun: AtomicUsize,
     began: Instant,
 }
 
 impl World {
-    #[allow(clippy::disallowed_methods)]
     pub async fn of(nodes: usize) -> World {
-        let redis = RedisServer::start().await;
-        let mut world = World { redis, nodes: Vec::new(), begun: AtomicUsize::new(0), began: Instant::now() };
+        let mut world = World::empty().await;
         for _ in 0..nodes {
             let node = world.node().await;
             world.nodes.push(node);
         }
-        world.until("all nodes are listed", async |w| w.listed().await == nodes).await;
-        world
+        world.all_listed().await
     }
 
-    /// One more, in the same cluster and in a region of its own, so that new rooms begin where they are asked for as long as
-    /// that node takes rooms.
+    /// Nodes whose ways to Redis can be disturbed one by one.
+    pub async fn linked(nodes: usize) -> World {
+        let mut world = World::empty().await;
+        for _ in 0..nodes {
+            let link = RedisLink::to(world.redis.port).await;
+            let node = Server::with(world.setup(link.port)).await;
+            world.nodes.push(node);
+            world.links.push(link);
+        }
+        world.all_listed().await
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    async fn empty() -> World {
+        let redis = RedisServer::start().await;
+        World { redis, nodes: Vec::new(), links: Vec::new(), begun: AtomicUsize::new(0), began: Instant::now() }
+    }
+
+    async fn all_listed(self) -> World {
+        self.until("all nodes are listed", async |w| w.listed().await == w.nodes.len()).await;
+        self
+    }
+
+    /// One more, in the same cluster.
     pub async fn node(&self) -> Server {
+        Server::with(self.setup(self.redis.port)).await
+    }
+
+    /// In a region of its own, so that new rooms begin where they are asked for as long as that node takes rooms.
+    pub fn setup(&self, redis_port: u16) -> Setup {
         let own = self.begun.fetch_add(1, Ordering::Relaxed) % REGIONS;
         let region = |n| format!("    - {{name: r{n}, lat: 0, lon: {}}}\n", 10 * n);
         let regions: String = (0..REGIONS).map(region).collect();
         let redis = format!(
-            "redis:\n  address: 127.0.0.1:{}\nregion: r{own}\nnode_selector:\n  kind: regionaware\n  sysload_limit: 1000\n  \
-             regions:\n{regions}\n",
-            self.redis.port
+            "redis:\n  address: 127.0.0.1:{redis_port}\nregion: r{own}\nnode_selector:\n  kind: regionaware\n  \
+             sysload_limit: 1000\n  regions:\n{regions}\n"
         );
-        Server::with(Setup { more: Box::leak(redis.into_boxed_str()), ..Setup::default() }).await
+        Setup { more: Box::leak(redis.into_boxed_str()), ..Setup::default() }
+    }
+
+    /// One more of the nodes, which must be settled anew.
+    #[allow(clippy::disallowed_methods)]
+    pub fn add(&mut self, node: Server) {
+        self.nodes.push(node);
+        self.began = Instant::now();
+    }
+
+    /// On the way between that node and Redis.
+    pub fn weather(&self, node: usize, weather: Weather) {
+        self.links[node].set(weather);
+    }
+
+    /// On all ways.
+    pub fn weather_everywhere(&self, weather: Weather) {
+        self.links.iter().for_each(|link| link.set(weather));
     }
 
     /// Redis and the nodes have known each other long enough to believe what they see.
@@ -91,6 +136,24 @@ impl World {
         let log = |(n, node): (usize, &Server)| format!("-- node {n}\n{}", node.text());
         self.nodes.iter().enumerate().map(log).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Status and body of what the node answers there.
+pub async fn get(node: &Server, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(node.url.trim_start_matches("ws://")).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// The status of its `/readyz`, and whether nothing it depends on is missing.
+pub async fn readiness(node: &Server) -> (u16, bool) {
+    let (status, body) = get(node, "/readyz").await;
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    (status, body["degraded"].as_array().is_none_or(Vec::is_empty))
 }
 
 /// Waits until it is over for that participant; fails if that takes too long.

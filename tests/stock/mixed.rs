@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Which of the two is meant.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Node {
+pub enum Node {
     Ours,
     Stock,
 }
@@ -22,41 +22,41 @@ impl Node {
     }
 }
 
-struct Mixed {
-    world: World,
-    stock: StockServer,
+pub struct Mixed {
+    pub world: World,
+    pub stock: StockServer,
 }
 
 impl Mixed {
-    async fn start() -> Mixed {
+    pub async fn start() -> Mixed {
         let world = World::of(1).await;
         let stock = StockServer::start(world.redis.port).await;
         world.until("both are listed", async |w| w.listed().await == 2).await;
         Mixed { world, stock }
     }
 
-    fn api(&self, node: Node) -> Api {
+    pub fn api(&self, node: Node) -> Api {
         match node {
             Node::Ours => self.world.nodes[0].api(),
             Node::Stock => self.stock.api(),
         }
     }
 
-    async fn join(&self, node: Node, room: &str, identity: &str) -> Participant {
+    pub async fn join(&self, node: Node, room: &str, identity: &str) -> Participant {
         match node {
             Node::Ours => self.world.nodes[0].join(room, identity).await,
             Node::Stock => self.stock.join(room, identity).await,
         }
     }
 
-    async fn id(&self, node: Node) -> String {
+    pub async fn id(&self, node: Node) -> String {
         let ids: Vec<String> = self.world.redis.ask(&redis::Cmd::hkeys("nodes")).await;
         let ours = self.world.nodes[0].text();
         ids.into_iter().find(|id| ours.contains(id.as_str()) == (node == Node::Ours)).unwrap()
     }
 
     /// A room on that node, made through the other.
-    async fn room_on(&self, node: Node) -> String {
+    pub async fn room_on(&self, node: Node) -> String {
         let request =
             CreateRoomRequest { name: format!("on-{node:?}"), node_id: self.id(node).await, ..Default::default() };
         let room = self.api(node.other()).create_room(&request).await.unwrap();

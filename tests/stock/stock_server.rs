@@ -9,22 +9,26 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{interval, timeout};
 
+/// The livekit-server to run.
+#[allow(clippy::disallowed_methods, reason = "where the binary is, only who runs the tests knows")]
+fn binary() -> String {
+    std::env::var("LIVEKIT_SERVER").expect("LIVEKIT_SERVER names a livekit-server v1.13.5")
+}
+
 pub struct StockServer {
     child: Child,
     pub url: String,
-    _config: tempfile::NamedTempFile,
+    config: tempfile::NamedTempFile,
 }
 
 impl StockServer {
     /// In the cluster of that Redis.
-    #[allow(clippy::disallowed_methods, reason = "where the binary is, only who runs the tests knows")]
     pub async fn start(redis_port: u16) -> StockServer {
-        let binary = std::env::var("LIVEKIT_SERVER").expect("LIVEKIT_SERVER names a livekit-server v1.13.5");
         let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [port, tcp, udp] = ports.map(|l| l.local_addr().unwrap().port());
         let config = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(config.path(), text(redis_port, port, tcp, udp)).unwrap();
-        let child = Command::new(binary)
+        let child = Command::new(binary())
             .arg("--config")
             .arg(config.path())
             .stdin(Stdio::null())
@@ -33,7 +37,7 @@ impl StockServer {
             .kill_on_drop(true)
             .spawn()
             .expect("the binary runs");
-        let server = StockServer { child, url: format!("ws://127.0.0.1:{port}"), _config: config };
+        let server = StockServer { child, url: format!("ws://127.0.0.1:{port}"), config };
         server.listens().await;
         server
     }
@@ -53,14 +57,33 @@ impl StockServer {
     }
 
     pub async fn join(&self, room: &str, identity: &str) -> Participant {
-        let options = Options::new(&self.url, keys().join(room, identity));
-        let participant = Participant::join(engine(), options).await.unwrap_or_else(|e| panic!("{identity}: {e}"));
+        let participant = Participant::join(engine(), self.options(room, identity))
+            .await
+            .unwrap_or_else(|e| panic!("{identity}: {e}"));
         participant.connected(PATIENCE).await.unwrap();
         participant
     }
 
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    pub fn options(&self, room: &str, identity: &str) -> Options {
+        Options::new(&self.url, keys().join(room, identity))
+    }
+
+    /// What its own `list-nodes` prints.
+    pub async fn list_nodes(&self) -> String {
+        let mut list = Command::new(binary());
+        list.arg("--config").arg(self.config.path()).arg("list-nodes");
+        let output = list.output().await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Waits for its end.
+    pub async fn exit(&mut self) {
+        timeout(2 * PATIENCE, self.child.wait()).await.expect("it ends").unwrap();
     }
 
     /// Asks it to drain and stop.
