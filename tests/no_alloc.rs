@@ -4,6 +4,7 @@
 //! which is written without a locked instruction; queues to rooms and siblings are for what happens once, not for packets.
 
 #[path = "support/plane.rs"]
+#[allow(dead_code, reason = "other tests look closer")]
 mod plane;
 
 use allocation_counter::measure;

@@ -63,6 +63,7 @@ fn losses_by_nature_do_not_take_the_picture_away() {
             print(&format!("loss {:.0} %", loss * 100.0), &report);
             assert!(report.typical_layer >= least, "loss {loss}, seed {seed}: {report}");
             assert!(report.audio_loss < loss * 1.3 + 0.005, "loss {loss}, seed {seed}: {report}");
+            assert!(report.longest_freeze_ms <= 1_000, "loss {loss}, seed {seed}: {report}");
         }
     }
 }
@@ -118,6 +119,11 @@ fn a_step_down_and_up() {
 #[test]
 fn a_step_to_a_rate_a_layer_just_fills() {
     step("15 fps", Source::SLOW_CAMERA, 8, Path { delay_ms: 1, ..steady(3_000) });
+}
+
+#[test]
+fn a_step_with_layers_in_one_stream() {
+    step("SVC", Source::SVC, 4, steady(3_000));
 }
 
 #[test]

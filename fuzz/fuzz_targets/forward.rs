@@ -185,9 +185,10 @@ impl Leg {
             extensions: Extensions { audio_level: None, ..EXTENSIONS },
             target: Target { spatial: 2, temporal: 3, paused: false },
             history_packets: HISTORY_PACKETS,
-            encrypted: flags & 4 != 0,
+            encrypted: (flags & 4 != 0).then_some([7; 24]),
             first_sequence: 65_500,
             first_timestamp: 1,
+            adds_red: false,
             playout: None,
         };
         Leg {

@@ -48,6 +48,8 @@ pub struct Options {
     pub local: Option<IpAddr>,
     /// Without it descriptions are exchanged and nothing ever comes of them.
     pub ice: bool,
+    /// Without it ICE comes up and the subscriber connection then waits for a handshake that nobody begins.
+    pub dtls: bool,
     /// What the server is told it may send, in bits per second.
     pub downlink_bps: u64,
     pub loss: Loss,
@@ -71,6 +73,7 @@ impl Options {
             proto: Proto::Udp,
             local: None,
             ice: true,
+            dtls: true,
             downlink_bps: 100_000_000,
             loss: Loss::default(),
             offload: true,

@@ -18,6 +18,7 @@ use crate::proto::{
     SubscribedQualityUpdate, TrickleRequest, VideoQuality, signal_request,
 };
 use crate::sdp;
+use crate::transport::RemoteParams;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -379,7 +380,8 @@ impl Session {
             self.subscriber.act(Act::RestartIce(self.subscriber.local.creds.clone()));
         }
         let sdp = description::answer(&read, &self.subscriber.local);
-        self.subscriber.act(Act::SetRemote(Box::new(remote.params), remote.candidates));
+        let params = RemoteParams { dtls_active: remote.params.dtls_active && self.options.dtls, ..remote.params };
+        self.subscriber.act(Act::SetRemote(Box::new(params), remote.candidates));
         self.expect(SignalTarget::Subscriber, &read, &offer.mid_to_track_id);
         self.note_negotiated(SignalTarget::Subscriber, restarts);
         let answer =

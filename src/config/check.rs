@@ -35,6 +35,7 @@ pub(super) fn apply(
     checks.ports();
     checks.turn();
     checks.selector();
+    checks.overload();
     checks.regions();
     checks.prometheus();
     checks.networks();
@@ -141,6 +142,12 @@ impl Checks<'_> {
         self.one_of("node_selector.sort_by", &selector.sort_by, &SORTS);
         self.one_of("node_selector.algorithm", &selector.algorithm, &["lowest", "twochoice"]);
         self.one_of("lkops.placement", &self.config.lkops.placement, &["selector", "balanced"]);
+    }
+
+    fn overload(&mut self) {
+        if !(0.0..=1.0).contains(&self.config.lkops.overload_cpu) {
+            self.complain("lkops.overload_cpu", "must be from 0 to 1; 0 is never");
+        }
     }
 
     fn one_of(&mut self, key: &str, value: &str, known: &[&str]) {

@@ -15,8 +15,6 @@ const HEADROOM: f64 = 1.10;
 const TOLERANCE: f64 = 0.90;
 /// What is lowered goes below what fits, so that the queue drains and one step is enough.
 const DRAIN: f64 = 0.4;
-/// What a probe must prove before everything wanted is given.
-const GOAL: f64 = 1.15;
 /// Quiet before an upgrade, after one and after a downgrade.
 const SETTLE_UP: Duration = Duration::from_millis(1_000);
 const SETTLE_DOWN: Duration = Duration::from_millis(2_000);
@@ -58,6 +56,8 @@ pub struct Request {
     pub ladder: Ladder,
     /// What it was given last; `None` was no limit.
     pub held: Option<LegAllowance>,
+    /// Since when it is paused, if it is.
+    pub paused: Option<Instant>,
 }
 
 /// The shares, in the order of the requests.
@@ -69,10 +69,30 @@ pub struct Allocation {
     pub goal: Option<Bitrate>,
 }
 
+/// What is configured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// Otherwise every track keeps its lowest layer.
+    pub allow_pause: bool,
+    /// A track that was paused stays so for at least this long.
+    pub paused_wait: Duration,
+    /// What a probe must prove before everything wanted is given, in terms of that.
+    pub goal: f64,
+    /// A probe goes at least this far beyond what is known.
+    pub goal_min: Bitrate,
+}
+
+impl Default for Rules {
+    /// LiveKit's.
+    fn default() -> Rules {
+        Rules { allow_pause: false, paused_wait: Duration::from_secs(5), goal: 1.2, goal_min: Bitrate::kbps(200) }
+    }
+}
+
 /// The memory of one connection's shares.
 #[derive(Clone, Copy, Debug)]
 pub struct Allocator {
-    allow_pause: bool,
+    rules: Rules,
     raised: Option<Instant>,
     lowered: Option<Instant>,
     /// Cost of the upgrade on trial.
@@ -141,8 +161,8 @@ fn held_level(request: &Request) -> Option<usize> {
 }
 
 impl Allocator {
-    pub fn new(allow_pause: bool) -> Allocator {
-        Allocator { allow_pause, raised: None, lowered: None, trial: None, failed: None, penalty: PENALTY_MIN }
+    pub fn new(rules: Rules) -> Allocator {
+        Allocator { rules, raised: None, lowered: None, trial: None, failed: None, penalty: PENALTY_MIN }
     }
 
     /// Decides what each leg gets of `room`.
@@ -151,27 +171,31 @@ impl Allocator {
     /// No allocation for up to eight legs; steps in the number of legs times their rungs.
     pub fn plan(&mut self, now: Instant, room: Bitrate, requests: &[Request]) -> Allocation {
         if room.is_unlimited() {
-            *self = Allocator::new(self.allow_pause);
+            *self = Allocator::new(self.rules);
             return Allocation { shares: requests.iter().map(|_| None).collect(), goal: None };
         }
         let mut claims: SmallVec<[Claim<'_>; 8]> = requests.iter().map(Claim::new).collect();
         let may_rise = self.may_rise(now);
-        self.give(room, Bitrate::ZERO, may_rise, &mut claims);
+        self.give(now, room, Bitrate::ZERO, may_rise, &mut claims);
         if may_rise && self.has_failed(now, room, &claims) {
-            self.give(room, Bitrate::ZERO, false, &mut claims);
+            self.give(now, room, Bitrate::ZERO, false, &mut claims);
         }
         if claims.iter().any(|claim| claim.level < claim.held) {
-            self.give(room, room.scaled(1.0 - DRAIN), false, &mut claims);
+            self.give(now, room, room.scaled(1.0 - DRAIN), false, &mut claims);
         }
         self.note(now, &claims);
-        Allocation { shares: claims.iter().map(|claim| Some(claim.share())).collect(), goal: self.goal(now, &claims) }
+        Allocation {
+            shares: claims.iter().map(|claim| Some(claim.share())).collect(),
+            goal: self.goal(now, room, &claims),
+        }
     }
 
     /// What everything wanted takes, if not all is given; where that failed, so much that it would be tried again.
-    fn goal(&self, now: Instant, claims: &[Claim<'_>]) -> Option<Bitrate> {
+    fn goal(&self, now: Instant, room: Bitrate, claims: &[Claim<'_>]) -> Option<Bitrate> {
         let plenty =
             self.failed.filter(|failed| now < failed.until).map(|failed| failed.cost.scaled(PLENTY * HEADROOM));
-        goal(claims).map(|goal| goal.max(plenty.unwrap_or_default()))
+        let least = room.plus(self.rules.goal_min).max(plenty.unwrap_or_default());
+        lacking(claims).map(|wanted| wanted.scaled(self.rules.goal).max(least))
     }
 
     fn may_rise(&self, now: Instant) -> bool {
@@ -180,13 +204,13 @@ impl Allocator {
     }
 
     /// Gives out the room, `spare` only to lowest layers.
-    fn give(&self, room: Bitrate, spare: Bitrate, may_rise: bool, claims: &mut [Claim<'_>]) {
+    fn give(&self, now: Instant, room: Bitrate, spare: Bitrate, may_rise: bool, claims: &mut [Claim<'_>]) {
         claims.iter_mut().for_each(|claim| claim.level = None);
         let mut order: SmallVec<[usize; 8]> = (0..claims.len()).collect();
         order.sort_by_key(|index| std::cmp::Reverse(claims[*index].request.priority));
         let mut left = room;
         for index in &order {
-            self.give_least(&mut left, may_rise, &mut claims[*index]);
+            self.give_least(now, &mut left, may_rise, &mut claims[*index]);
         }
         left = left.minus(spare);
         let mut from = 0;
@@ -198,12 +222,13 @@ impl Allocator {
         }
     }
 
-    fn give_least(&self, left: &mut Bitrate, may_rise: bool, claim: &mut Claim<'_>) {
+    fn give_least(&self, now: Instant, left: &mut Bitrate, may_rise: bool, claim: &mut Claim<'_>) {
         let Some(least) = claim.next() else { return };
         let weight = claim.weight(Some(least));
         let resumes = claim.held.is_none();
-        let fits = weight <= *left && (may_rise || !resumes);
-        if fits || !self.allow_pause {
+        let rested = claim.request.paused.is_none_or(|at| now >= at + self.rules.paused_wait);
+        let fits = weight <= *left && ((may_rise && rested) || !resumes);
+        if fits || !self.rules.allow_pause {
             claim.level = Some(least);
             *left = left.minus(weight);
         }
@@ -259,12 +284,12 @@ fn total(claims: &[Claim<'_>]) -> Bitrate {
     claims.iter().fold(Bitrate::ZERO, |sum, claim| sum.plus(claim.cost()))
 }
 
-/// What everything wanted takes and a little more, if not all is given.
-fn goal(claims: &[Claim<'_>]) -> Option<Bitrate> {
+/// What everything wanted takes, if not all is given.
+fn lacking(claims: &[Claim<'_>]) -> Option<Bitrate> {
     let wanted = claims.iter().filter_map(|claim| claim.request.ladder.last());
     let sum = wanted.fold(Bitrate::ZERO, |sum, rung| sum.plus(rung.rate));
     let lacking = claims.iter().any(|claim| claim.next().is_some());
-    lacking.then(|| sum.scaled(GOAL))
+    lacking.then_some(sum)
 }
 
 #[cfg(test)]

@@ -61,6 +61,8 @@ pub struct Arrival {
     /// First and last packet of a (layer) frame, as far as the codec tells.
     pub frame_start: bool,
     pub frame_end: bool,
+    /// What follows it, of a packet that ends a layer's frame.
+    pub next: Next,
     /// Frames of this temporal layer may be forwarded from here on.
     pub sync: bool,
     pub body: Body,
@@ -69,6 +71,17 @@ pub struct Arrival {
     pub dependency: Option<Span>,
     /// On the publisher's clock.
     pub capture_time: Option<AbsCaptureTime>,
+}
+
+/// What comes after a layer's frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Next {
+    #[default]
+    Unknown,
+    /// A frame of this spatial layer of the same picture.
+    Layer(u8),
+    /// The picture is over.
+    Nothing,
 }
 
 /// What of the payload a leg may have to change.
@@ -130,6 +143,7 @@ impl Arrival {
             key_frame: false,
             frame_start: true,
             frame_end: true,
+            next: Next::Unknown,
             sync: false,
             body: Body::Opaque,
             audio_level: None,

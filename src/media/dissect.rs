@@ -3,7 +3,7 @@
 
 use super::arrival::{Body, RedBlock, RedLayout, Span, Vp8Picture};
 use crate::wire::codec::{self, Codec, red, vp8, vp9};
-use crate::wire::dependency::{Descriptor, Indication, Layer, Structure};
+use crate::wire::dependency::{self, Descriptor, Indication, Layer, Structure};
 use crate::wire::seq::distance;
 
 /// What was found in one payload.
@@ -27,6 +27,12 @@ pub struct Context {
     structure: Option<Box<Structure>>,
 }
 
+impl Context {
+    pub fn structure(&self) -> Option<&Structure> {
+        self.structure.as_deref()
+    }
+}
+
 /// Reads a payload of that codec, a piece of `packet`, and the packet's dependency descriptor. `None` if the payload's
 /// descriptor is malformed.
 ///
@@ -42,7 +48,10 @@ pub fn dissect(
 ) -> Option<Dissected> {
     match (codec, dependency) {
         (Codec::Vp8, _) => vp8(payload, &mut context.pictures),
-        (Codec::Vp9, _) => vp9(payload),
+        (Codec::Vp9, dependency) => {
+            dependency.into_iter().for_each(|bytes| keep_structure(bytes, &mut context.structure));
+            vp9(payload)
+        }
         (Codec::Red, _) => red(packet, payload),
         (Codec::Av1, Some(dependency)) => Some(described(dependency, &mut context.structure)),
         (Codec::H264 | Codec::H265 | Codec::Av1, _) => {
@@ -50,6 +59,13 @@ pub fn dissect(
         }
         (Codec::Opus | Codec::Pcmu | Codec::Pcma, _) => Some(Dissected::default()),
     }
+}
+
+/// For a codec whose own descriptor tells the rest.
+fn keep_structure(bytes: &[u8], known: &mut Option<Box<Structure>>) {
+    let brings = dependency::may_bring_structure(bytes);
+    let descriptor = if brings { Descriptor::parse(bytes, None).ok() } else { None };
+    *known = descriptor.and_then(|descriptor| descriptor.structure).or_else(|| known.take());
 }
 
 /// By the dependency descriptor alone: the payload may be encrypted. A descriptor that cannot be read yet tells nothing.

@@ -5,6 +5,7 @@
 
 use super::allocate::LegAllowance;
 use super::arrival::{Arrival, Body, RedBlock, Span};
+use super::blank::Frame;
 use super::drop_reason::{DropReason, Drops};
 use super::inject::{self, Injected, Injector};
 use super::layer::{Selection, Selector, Target};
@@ -13,6 +14,7 @@ use super::outgoing::Outgoing;
 use super::playout::Playout;
 use super::quality::{Quality, Window};
 use super::reception::Totals;
+use super::redundancy::{FRAME_BYTES_MAX, Redundancy};
 use super::rewrite::Rewriter;
 use super::sent::{Sent, SentRing};
 use super::settings::{self, LegSettings, Payload};
@@ -20,6 +22,7 @@ use super::stats::LegStats;
 use super::up_track::UpTrack;
 use super::vp8::Vp8Series;
 use crate::wire::codec::Codec;
+use crate::wire::dependency::Mask;
 use crate::wire::ext::AbsCaptureTime;
 use crate::wire::rtcp::{ReportBlock, SenderInfo};
 use crate::wire::rtp::OutHeader;
@@ -33,8 +36,12 @@ const WISH_MAX: Duration = Duration::from_secs(1);
 /// Bounds of the time a key frame takes to arrive whole, its lost packets sent again.
 const CROSSED_MIN: Duration = Duration::from_millis(600);
 const CROSSED_MAX: Duration = Duration::from_secs(1);
+/// A key frame asked for should have begun by then: a round trip to the publisher and a picture or two.
+const LATE: Duration = Duration::from_millis(300);
 /// Browsers ask ten times for a packet, on a short path within half a second.
 const REFUSED_MAX: Duration = Duration::from_millis(150);
+/// Blank frames a second.
+const BLANK_RATE: u32 = 30;
 /// Audio a made-up frame stands for.
 const SILENCE_MS: u32 = 20;
 
@@ -63,6 +70,8 @@ pub struct DownTrack {
     wished: Option<Instant>,
     /// The subscriber lost its picture: only a key frame helps it.
     picture_lost: bool,
+    /// Since when, if it said so itself.
+    asked: Option<Instant>,
     /// When a key frame last began.
     key_frame_sent: Option<Instant>,
     /// Since when the subscriber asks in vain for what it lacks.
@@ -71,6 +80,10 @@ pub struct DownTrack {
     resend_from: u64,
     /// The last packet of the main stream ended a frame: padding may follow it.
     at_frame_end: bool,
+    /// The subscriber was told that it does not get all layers.
+    masked: bool,
+    /// Payload type of the last packet of the main stream.
+    sent_as: Option<u8>,
     resent: u64,
     nacks: u64,
     key_frame_requests: u64,
@@ -102,10 +115,13 @@ impl DownTrack {
             rtx_sequence: settings.first_sequence,
             wished: None,
             picture_lost: false,
+            asked: None,
             key_frame_sent: None,
             refused: None,
             resend_from: 0,
             at_frame_end: false,
+            masked: false,
+            sent_as: None,
             resent: 0,
             nacks: 0,
             key_frame_requests: 0,
@@ -174,8 +190,23 @@ impl DownTrack {
         }
     }
 
+    /// RED this leg makes of an Opus packet.
+    fn redundancy(&self, arrival: &Arrival, payload_type: u8) -> Option<Redundancy> {
+        let is_red = self.settings.adds_red
+            && arrival.codec == Codec::Opus
+            && self.payload_type(Codec::Red) == Some(payload_type);
+        let opus = self.opus().filter(|_| is_red)?;
+        Some(Redundancy { opus, source: arrival.source, sequence: arrival.sequence, timestamp: arrival.timestamp })
+    }
+
     /// What of the packet this subscriber can take: all of it, or out of RED the newest Opus frame.
     fn form(&self, arrival: &Arrival) -> Result<Form, DropReason> {
+        let becomes_red = self.settings.adds_red
+            && arrival.codec == Codec::Opus
+            && usize::from(arrival.payload.bytes) < FRAME_BYTES_MAX;
+        if let Some(payload_type) = self.payload_type(Codec::Red).filter(|_| becomes_red && self.opus().is_some()) {
+            return Ok(Form { payload_type, payload: arrival.payload, red_block: None });
+        }
         if let Some(payload_type) = self.payload_type(arrival.codec) {
             return Ok(Form { payload_type, payload: arrival.payload, red_block: None });
         }
@@ -193,7 +224,7 @@ impl DownTrack {
 
     /// The payload type for audio taken out of RED, which end-to-end encryption forbids.
     fn opus(&self) -> Option<u8> {
-        if self.settings.encrypted { None } else { self.payload_type(Codec::Opus) }
+        if self.settings.encrypted.is_some() { None } else { self.payload_type(Codec::Opus) }
     }
 
     /// Continues the outgoing series with another source, which for video must begin with a key frame.
@@ -222,7 +253,9 @@ impl DownTrack {
         if let Some((_, playout)) = &mut self.playout {
             playout.note_told(sent.sequence as u16);
         }
+        self.note_decode_targets(up, arrival);
         self.at_frame_end = sent.marker;
+        self.sent_as = Some(sent.payload_type);
         self.outgoing(up, arrival, sent, payload)
     }
 
@@ -230,6 +263,7 @@ impl DownTrack {
         if std::mem::take(&mut self.picture_lost) {
             self.resend_from = sequence;
         }
+        self.asked = None;
         self.refused = None;
         self.key_frame_sent = Some(now);
     }
@@ -253,8 +287,25 @@ impl DownTrack {
                 .extensions
                 .dependency_descriptor
                 .zip(arrival.dependency.filter(|_| arrival.layered)),
+            decode_targets: self.decode_targets(up, arrival).filter(|mask| self.masked || !mask.is_all()),
             capture_time: self.settings.extensions.abs_capture_time.zip(capture_time(up, arrival)),
             playout_delay: self.playout.as_ref().and_then(|(id, playout)| Some((*id, playout.value()?))),
+            redundancy: self.redundancy(arrival, sent.payload_type),
+        }
+    }
+
+    /// What of the layers within the stream the subscriber gets, told at the beginning of each frame while it is not all.
+    fn decode_targets(&self, up: &UpTrack, arrival: &Arrival) -> Option<Mask> {
+        let tells = arrival.layered && arrival.frame_start && arrival.dependency.is_some();
+        self.settings.extensions.dependency_descriptor.filter(|_| tells)?;
+        let (spatial, temporal) = self.selector.passing()?;
+        Some(Mask::within(up.structure(arrival.source)?, spatial, temporal))
+    }
+
+    /// A structure says by itself that all is sent; until one does, what was masked is told again.
+    fn note_decode_targets(&mut self, up: &UpTrack, arrival: &Arrival) {
+        if let Some(mask) = self.decode_targets(up, arrival) {
+            self.masked = !mask.is_all() || (self.masked && !arrival.key_frame);
         }
     }
 
@@ -319,7 +370,7 @@ impl DownTrack {
         if self.selector.set_allowed(allowed) {
             self.rewriter.interrupt();
             // What was sent of the layer let go is not worth sending again.
-            self.picture_lost = true;
+            (self.picture_lost, self.asked) = (true, None);
         }
         if before != self.selector.target() {
             self.wished = None;
@@ -370,8 +421,15 @@ impl DownTrack {
             return None;
         }
         // A request that crossed a key frame is no reason to keep that frame's lost packets from the subscriber.
-        self.picture_lost |= !self.is_key_frame_under_way(now);
+        if !self.picture_lost && !self.is_key_frame_under_way(now) {
+            (self.picture_lost, self.asked) = (true, Some(now));
+        }
         Some(self.picture_layer(now, up))
+    }
+
+    /// The subscriber waits for a key frame so long already that what it lacks may well come sooner.
+    fn is_key_frame_late(&self, now: Instant) -> bool {
+        self.asked.is_some_and(|at| now >= at + LATE)
     }
 
     fn is_key_frame_under_way(&self, now: Instant) -> bool {
@@ -399,7 +457,7 @@ impl DownTrack {
 
     fn find_lost<'a>(&mut self, now: Instant, up: &'a UpTrack, lost: u16) -> Result<(Outgoing, &'a [u8]), DropReason> {
         // Where there is room, what is lost may still come sooner than the key frame.
-        if self.picture_lost && self.selector.is_limited() {
+        if self.picture_lost && self.selector.is_limited() && !self.is_key_frame_late(now) {
             return Err(DropReason::KeyFrameComing);
         }
         let sequence = self.rewriter.unwrap(lost).ok_or(DropReason::NotSent)?;
@@ -537,25 +595,65 @@ impl DownTrack {
     pub fn poll_injected(&mut self, now: Instant, up: &UpTrack) -> Option<Injected> {
         // Media that is only on its way to its first key frame needs no stand-in.
         let media_is_coming = self.reports.packets == 0 && up.has_started() && !self.muted;
-        let unreadable = self.settings.encrypted && !self.is_video;
-        if self.selector.target().paused || media_is_coming || unreadable {
+        if self.selector.target().paused || media_is_coming {
             self.injector.stop();
         }
         if !self.injector.poll(now) {
             return None;
         }
-        let (payload_type, payload) = self.made_up()?;
-        let ticks = if self.is_video { 0 } else { settings::clock_rate(&self.settings.payloads) / 1_000 * SILENCE_MS };
+        let (payload_type, frame) = self.stand_in()?;
+        let padding = if frame == Frame::None { inject::PADDING_BYTES } else { 0 };
+        let ticks = if self.is_video { 0 } else { self.clock_rate() / 1_000 * SILENCE_MS };
+        Some(self.make_up(now, payload_type, ticks, frame, padding))
+    }
+
+    /// The leg ends: blank frames follow, see [`DownTrack::poll_farewell`]. False if it has none to send.
+    pub fn say_farewell(&mut self, now: Instant) -> bool {
+        let has_blank = self.reports.packets > 0 && self.sent_as.is_some_and(|payload| self.blank(payload).is_some());
+        if has_blank {
+            self.injector.start_end(now, self.is_video);
+        }
+        has_blank
+    }
+
+    /// A blank frame of a leg that ends, so that its subscriber is left with neither the last picture nor a broken-off tone.
+    /// Call until `None`.
+    pub fn poll_farewell(&mut self, now: Instant) -> Option<Injected> {
+        if !self.injector.poll(now) {
+            return None;
+        }
+        let payload_type = self.sent_as?;
+        let frame = self.blank(payload_type)?;
+        let frame = if let Frame::Vp8(_) = frame { Frame::Vp8(self.vp8.make_up()) } else { frame };
+        let ticks = if self.is_video { self.clock_rate() / BLANK_RATE } else { self.clock_rate() / 1_000 * SILENCE_MS };
+        Some(self.make_up(now, payload_type, ticks, frame, 0))
+    }
+
+    pub fn farewell_deadline(&self) -> Option<Instant> {
+        self.injector.deadline()
+    }
+
+    /// The blank frame of a codec; none for those whose decoders cannot do with one picture (WIRE.md §4.11).
+    fn blank(&self, payload_type: u8) -> Option<Frame> {
+        let (payload, _) = settings::payload_of(&self.settings.payloads, payload_type)?;
+        match payload.codec {
+            Codec::Vp8 => Some(Frame::Vp8(Default::default())),
+            Codec::H264 => Some(Frame::H264),
+            codec => Frame::silence(codec),
+        }
+    }
+
+    fn make_up(&mut self, now: Instant, payload_type: u8, ticks: u32, frame: Frame, padding: u8) -> Injected {
         let first = (self.settings.first_sequence, self.settings.first_timestamp);
         let (sequence, timestamp) = self.rewriter.inject(now, ticks, first);
-        self.reports.note_sent(payload.len());
         let (sequence, ssrc) = (sequence as u16, self.settings.ssrc);
-        let padding = if payload.is_empty() { inject::PADDING_BYTES } else { 0 };
-        Some(Injected {
-            header: OutHeader { marker: false, payload_type, sequence, timestamp, ssrc },
-            payload,
-            padding,
-        })
+        self.reports.note_sent(frame.bytes());
+        let header = OutHeader { marker: frame.is_video(), payload_type, sequence, timestamp, ssrc };
+        Injected { header, frame, trailer: self.settings.encrypted, padding }
+    }
+
+    fn clock_rate(&self) -> u32 {
+        settings::clock_rate(&self.settings.payloads)
     }
 
     /// A packet of padding to probe with: on the RTX SSRC if there is one, else on the main one where a frame has ended
@@ -571,7 +669,7 @@ impl DownTrack {
             None if self.at_frame_end => self.main_padding(now, payload.pt),
             None => return None,
         };
-        Some(Injected { header, payload: &[], padding: inject::PROBE_PADDING_BYTES })
+        Some(Injected { header, frame: Frame::None, trailer: None, padding: inject::PROBE_PADDING_BYTES })
     }
 
     fn main_padding(&mut self, now: Instant, payload_type: u8) -> OutHeader {
@@ -581,10 +679,10 @@ impl DownTrack {
     }
 
     /// What the leg can make up: silence for audio, padding for video.
-    fn made_up(&self) -> Option<(u8, &'static [u8])> {
-        let silence = |p: &Payload| inject::silence(p.codec).map(|frame| (p.pt, frame));
+    fn stand_in(&self) -> Option<(u8, Frame)> {
+        let silence = |p: &Payload| Frame::silence(p.codec).map(|frame| (p.pt, frame));
         if self.is_video {
-            self.settings.payloads.first().map(|p| (p.pt, &[][..]))
+            self.settings.payloads.first().map(|p| (p.pt, Frame::None))
         } else {
             self.settings.payloads.iter().find_map(silence)
         }

@@ -1,7 +1,7 @@
-//! Packets a leg makes up itself: silence when the publisher mutes, and signs of life when it has sent nothing yet
-//! (WIRE.md §4.11). Decides when; `down_track` numbers them.
+//! Packets a leg makes up itself: silence when the publisher mutes, signs of life when it has sent nothing yet, and blank
+//! frames when it ends (WIRE.md §4.11). Decides when; `down_track` numbers them.
 
-use crate::wire::codec::Codec;
+use super::blank::{Frame, SifTrailer};
 use crate::wire::rtp::{OutHeader, set_padding, write_header};
 use std::time::{Duration, Instant};
 
@@ -12,36 +12,21 @@ const START_WAIT: Duration = Duration::from_millis(100);
 /// …and pretends at most this long.
 const START_TIME: Duration = Duration::from_secs(5);
 const MUTE_FRAMES: u32 = 50;
+/// A leg that ends does so in blank frames for this long.
+const END_TIME: Duration = Duration::from_millis(200);
+const BLANK_INTERVAL: Duration = Duration::from_micros(33_333);
 /// Padding bytes of a sign of life, the count byte included.
 pub const PADDING_BYTES: u8 = 20;
 /// Padding bytes of a packet that fills up a probe (WIRE.md §4.2).
 pub const PROBE_PADDING_BYTES: u8 = 255;
 
-/// One frame of silence (RFC 6716: CELT, 20 ms), filled up as encoders do at a constant rate.
-const OPUS_SILENCE: [u8; 80] = {
-    let mut frame = [0; 80];
-    (frame[0], frame[1], frame[2]) = (0xF8, 0xFF, 0xFE);
-    frame
-};
-const PCMU_SILENCE: [u8; 160] = [0xFF; 160];
-const PCMA_SILENCE: [u8; 160] = [0xD5; 160];
-
-/// 20 ms of silence, `None` for codecs that have no such frame.
-pub fn silence(codec: Codec) -> Option<&'static [u8]> {
-    match codec {
-        Codec::Opus => Some(&OPUS_SILENCE),
-        Codec::Pcmu => Some(&PCMU_SILENCE),
-        Codec::Pcma => Some(&PCMA_SILENCE),
-        _ => None,
-    }
-}
-
 /// A packet made up by a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Injected {
     pub header: OutHeader,
-    /// Empty for a packet of padding.
-    pub payload: &'static [u8],
+    pub frame: Frame,
+    /// Of an encrypted track.
+    pub trailer: Option<SifTrailer>,
     /// The count byte included; 0 is none.
     pub padding: u8,
 }
@@ -50,9 +35,9 @@ impl Injected {
     /// Writes the whole RTP packet to the front of `out` and returns its length; `None` if `out` is too small.
     pub fn write(&self, extra: &[(u8, &[u8])], out: &mut [u8]) -> Option<usize> {
         let begin = write_header(out, &self.header, extra)?;
-        let end = begin + self.payload.len() + usize::from(self.padding);
-        let (payload, rest) = out.get_mut(begin..end)?.split_at_mut(self.payload.len());
-        payload.copy_from_slice(self.payload);
+        let payload_end = begin + self.frame.write(self.trailer.as_ref(), out.get_mut(begin..)?)?;
+        let end = payload_end + usize::from(self.padding);
+        let rest = out.get_mut(payload_end..end)?;
         rest.fill(0);
         if let Some(count) = rest.last_mut() {
             *count = self.padding;
@@ -84,6 +69,13 @@ impl Injector {
         *self = Injector { interval: AUDIO_INTERVAL, next: now, left: MUTE_FRAMES };
     }
 
+    /// The leg ends.
+    pub fn start_end(&mut self, now: Instant, is_video: bool) {
+        let interval = if is_video { BLANK_INTERVAL } else { AUDIO_INTERVAL };
+        let left = (END_TIME.as_micros() / interval.as_micros()) as u32;
+        *self = Injector { interval, next: now, left };
+    }
+
     /// Real media flows, or nothing is wanted: nothing is to be made up any more.
     pub fn stop(&mut self) {
         self.left = 0;
@@ -107,6 +99,7 @@ impl Injector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::codec::Codec;
     use crate::wire::rtp::RtpHeader;
 
     const HEADER: OutHeader = OutHeader { marker: false, payload_type: 96, sequence: 1, timestamp: 2, ssrc: 3 };
@@ -141,13 +134,26 @@ mod tests {
     #[test]
     fn written_packets_parse() {
         let mut out = [0xEE; 200];
-        let length = Injected { header: HEADER, payload: &[], padding: PADDING_BYTES }.write(&[], &mut out).unwrap();
+        let padding = Injected { header: HEADER, frame: Frame::None, trailer: None, padding: PADDING_BYTES };
+        let length = padding.write(&[], &mut out).unwrap();
         let header = RtpHeader::parse(&out[..length]).unwrap();
         assert_eq!((length, header.padding_bytes), (32, 20));
         assert!(header.payload(&out[..length]).is_empty());
-        let silence = Injected { header: HEADER, payload: silence(Codec::Opus).unwrap(), padding: 0 };
+        let silence = Injected { frame: Frame::silence(Codec::Opus).unwrap(), padding: 0, ..padding };
         let length = silence.write(&[], &mut out).unwrap();
-        assert_eq!(RtpHeader::parse(&out[..length]).unwrap().payload(&out[..length]), OPUS_SILENCE);
+        let payload = RtpHeader::parse(&out[..length]).unwrap().payload(&out[..length]);
+        assert_eq!((payload.len(), &payload[..4]), (80, &[0xF8, 0xFF, 0xFE, 0][..]));
         assert_eq!(silence.write(&[], &mut out[..50]), None);
+    }
+
+    #[test]
+    fn an_end_takes_a_fifth_of_a_second() {
+        for (is_video, frames) in [(true, 6), (false, 10)] {
+            let mut injector = Injector::new(at(0), is_video);
+            injector.start_end(at(1_000), is_video);
+            let sent = due(&mut injector, 1_000..9_000);
+            assert_eq!((sent.len(), sent[0]), (frames, 1_000));
+            assert!(sent.last() < Some(&1_200));
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! (SVC), and temporal layers. Decides on facts of each packet; numbers are rewritten elsewhere.
 
 use super::allocate::LegAllowance;
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Next};
 use super::drop_reason::DropReason;
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ pub struct Selector {
     /// Spatial layer forwarded now, `None` before the first key frame and while paused.
     current: Option<u8>,
     temporal: u8,
-    /// Timestamp of the picture the layers were last judged for (SVC).
+    /// Timestamp of the picture the layers were last judged for.
     picture: Option<u32>,
     /// The first packet seen with something wanted.
     acquiring_since: Option<Instant>,
@@ -142,6 +142,11 @@ impl Selector {
         self.current
     }
 
+    /// The highest layers that pass now, within one stream.
+    pub fn passing(&self) -> Option<(u8, u8)> {
+        Some((self.current?, self.temporal))
+    }
+
     /// The spatial layer to be on: the highest that flows up to the target, else the lowest above it. The first
     /// acquisition waits a while for the layer announced.
     pub fn goal(&self, now: Instant, layers: Layers) -> u8 {
@@ -206,44 +211,56 @@ impl Selector {
 
     /// Layers within one stream: upward at key frames, downward between pictures.
     fn select_within(&mut self, arrival: &Arrival) -> Selection {
+        let begins = self.begins_picture(arrival);
         if arrival.key_frame {
             self.take(self.target.spatial);
-            self.picture = Some(arrival.timestamp);
         }
-        let Some(current) = self.current.map(|current| self.lower_between_pictures(current, arrival)) else {
-            return Selection::Drop(DropReason::AwaitsKeyFrame);
-        };
+        self.current = self.current.map(|current| if begins { current.min(self.target.spatial) } else { current });
+        let Some(current) = self.current else { return Selection::Drop(DropReason::AwaitsKeyFrame) };
         if arrival.spatial > current {
             return Selection::Drop(DropReason::SpatialLayer);
         }
-        if !self.admits_temporal(arrival) {
+        if !self.admits_temporal(arrival, begins) {
             return Selection::Drop(DropReason::TemporalLayer);
         }
-        Selection::Forward { ends_picture: arrival.frame_end && arrival.spatial == current }
+        Selection::Forward { ends_picture: ends_picture(arrival, current) }
     }
 
-    fn lower_between_pictures(&mut self, current: u8, arrival: &Arrival) -> u8 {
-        if self.picture == Some(arrival.timestamp) {
-            return current;
+    /// Whether it is the first packet of a picture newer than those before. Layers change only there.
+    fn begins_picture(&mut self, arrival: &Arrival) -> bool {
+        let is_newer = |picture: u32| arrival.timestamp.wrapping_sub(picture) as i32 > 0;
+        let begins = arrival.key_frame || self.picture.is_none_or(is_newer);
+        if begins {
+            self.picture = Some(arrival.timestamp);
         }
-        self.picture = Some(arrival.timestamp);
-        let lowered = current.min(self.target.spatial);
-        self.current = Some(lowered);
-        lowered
+        begins
     }
 
     fn select_temporal(&mut self, arrival: &Arrival) -> Selection {
-        if self.admits_temporal(arrival) { FORWARD } else { Selection::Drop(DropReason::TemporalLayer) }
+        let begins = self.begins_picture(arrival);
+        if self.admits_temporal(arrival, begins) { FORWARD } else { Selection::Drop(DropReason::TemporalLayer) }
     }
 
-    /// Temporal layers go down at once and up where a frame depends only on what was forwarded.
-    fn admits_temporal(&mut self, arrival: &Arrival) -> bool {
-        self.temporal = self.temporal.min(self.target.temporal);
-        if arrival.sync && arrival.frame_start && arrival.temporal <= self.target.temporal {
+    /// Temporal layers go down with the next picture, and up where one depends only on what was forwarded.
+    fn admits_temporal(&mut self, arrival: &Arrival, begins: bool) -> bool {
+        if begins {
+            self.temporal = self.temporal.min(self.target.temporal);
+        }
+        if begins && arrival.sync && arrival.frame_start && arrival.temporal <= self.target.temporal {
             self.temporal = self.temporal.max(arrival.temporal);
         }
         arrival.temporal <= self.temporal
     }
+}
+
+/// Whether nothing more of the picture is forwarded up to that layer.
+fn ends_picture(arrival: &Arrival, current: u8) -> bool {
+    arrival.frame_end
+        && match arrival.next {
+            Next::Unknown => arrival.spatial == current,
+            Next::Layer(next) => next > current,
+            Next::Nothing => true,
+        }
 }
 
 #[cfg(test)]
@@ -388,18 +405,47 @@ mod tests {
     }
 
     #[test]
-    fn temporal_layers_fall_at_once_and_rise_at_sync_points() {
-        let frame = |temporal, sync| Arrival { temporal, sync, ..packet(0, false) };
+    fn temporal_layers_fall_with_the_next_picture_and_rise_at_sync_points() {
+        let frame = |picture: u32, temporal, sync| Arrival {
+            temporal,
+            sync,
+            frame_start: true,
+            timestamp: picture * 3_000,
+            ..packet(0, false)
+        };
         let mut selector = Selector::new(Target { temporal: 0, ..target(0) });
         selector.select(at(0), flowing(1), &packet(0, true));
-        assert_eq!(selector.select(at(1), flowing(1), &frame(1, true)), Selection::Drop(DropReason::TemporalLayer));
+        assert_eq!(selector.select(at(1), flowing(1), &frame(1, 1, true)), Selection::Drop(DropReason::TemporalLayer));
         selector.set_target(Target { temporal: 1, ..target(0) });
-        assert!(!forwards(selector.select(at(2), flowing(1), &frame(1, false))));
-        assert!(forwards(selector.select(at(3), flowing(1), &frame(1, true))));
-        assert!(forwards(selector.select(at(4), flowing(1), &frame(1, false))));
-        assert!(!forwards(selector.select(at(5), flowing(1), &frame(2, true))));
+        assert!(!forwards(selector.select(at(2), flowing(1), &frame(2, 1, false))));
+        assert!(forwards(selector.select(at(3), flowing(1), &frame(3, 1, true))));
+        assert!(forwards(selector.select(at(4), flowing(1), &frame(4, 1, false))));
+        assert!(!forwards(selector.select(at(5), flowing(1), &frame(5, 2, true))));
+        assert!(forwards(selector.select(at(6), flowing(1), &frame(6, 1, false))));
         selector.set_target(Target { temporal: 0, ..target(0) });
-        assert!(!forwards(selector.select(at(6), flowing(1), &frame(1, false))));
+        assert!(forwards(selector.select(at(6), flowing(1), &frame(6, 1, false))), "the picture is finished as begun");
+        assert!(!forwards(selector.select(at(7), flowing(1), &frame(7, 1, false))));
+    }
+
+    #[test]
+    fn a_picture_ends_with_its_last_layer_forwarded_even_if_others_were_left_out() {
+        let end = |spatial, next| Arrival {
+            layered: true,
+            frame_end: true,
+            next,
+            timestamp: 3_000,
+            ..packet(spatial, false)
+        };
+        let mut selector = Selector::new(target(1));
+        selector.select(at(0), flowing(1), &Arrival { layered: true, ..packet(0, true) });
+        let mut ends = |spatial, next| match selector.select(at(1), flowing(1), &end(spatial, next)) {
+            Selection::Forward { ends_picture } => ends_picture,
+            Selection::Drop(reason) => panic!("dropped: {reason:?}"),
+        };
+        assert!(!ends(0, Next::Layer(1)) && ends(1, Next::Layer(2)));
+        assert!(ends(0, Next::Layer(2)), "the layer of the leg is left out");
+        assert!(ends(0, Next::Nothing), "all others are");
+        assert!(!ends(0, Next::Unknown) && ends(1, Next::Unknown));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! it into a slot of its outbox, where `transport` seals it.
 
 use super::arrival::Span;
+use super::redundancy::Redundancy;
 use crate::wire::codec::vp8;
+use crate::wire::dependency::{BYTES_MAX, Mask};
 use crate::wire::ext::AbsCaptureTime;
 use crate::wire::rtp::{OutHeader, set_padding, write_header};
 use smallvec::SmallVec;
@@ -24,9 +26,13 @@ pub struct Outgoing {
     pub vp8: Option<vp8::Numbers>,
     /// Dependency descriptor as it came: id, and where in the incoming packet.
     pub dependency: Option<(u8, Span)>,
+    /// Written into the dependency descriptor.
+    pub decode_targets: Option<Mask>,
     /// On our clock.
     pub capture_time: Option<(u8, AbsCaptureTime)>,
     pub playout_delay: Option<(u8, [u8; 3])>,
+    /// The payload is to be put into RED first, see [`Redundancy::write`].
+    pub redundancy: Option<Redundancy>,
 }
 
 impl Outgoing {
@@ -60,13 +66,22 @@ impl Outgoing {
     }
 
     fn write_header(&self, packet: &[u8], extra: &[(u8, &[u8])], out: &mut [u8]) -> Option<usize> {
+        let mut masked = [0; BYTES_MAX];
+        let dependency = self.dependency.map(|(id, span)| (id, self.masked(span.in_packet(packet), &mut masked)));
         let capture = self.capture_time.map(|(id, time)| (id, time.to_bytes()));
         let mut elements: SmallVec<[(u8, &[u8]); EXTENSIONS_INLINE]> = SmallVec::new();
-        elements.extend(self.dependency.map(|(id, span)| (id, span.in_packet(packet))));
+        elements.extend(dependency);
         elements.extend(capture.as_ref().map(|(id, (bytes, length))| (*id, &bytes[..*length])));
         elements.extend(self.playout_delay.as_ref().map(|(id, bytes)| (*id, &bytes[..])));
         elements.extend(extra.iter().copied());
         write_header(out, &self.header, &elements)
+    }
+
+    fn masked<'a>(&self, descriptor: &'a [u8], out: &'a mut [u8; BYTES_MAX]) -> &'a [u8] {
+        match self.decode_targets.and_then(|mask| mask.write(descriptor, out)) {
+            Some(length) => &out[..length],
+            None => descriptor,
+        }
     }
 
     fn write_original_sequence(&self, out: &mut [u8]) -> Option<usize> {
@@ -89,8 +104,10 @@ mod tests {
             padding: 0,
             vp8: None,
             dependency: None,
+            decode_targets: None,
             capture_time: None,
             playout_delay: None,
+            redundancy: None,
         }
     }
 
@@ -121,6 +138,20 @@ mod tests {
         let header = RtpHeader::parse(&out[..length]).unwrap();
         assert_eq!(header.payload(&out[..length]), &PACKET[12..]);
         assert_eq!(Outgoing { padding: 3, ..outgoing() }.write(&PACKET, &[], &mut out[..20]), None);
+    }
+
+    #[test]
+    fn the_mask_goes_into_the_descriptor() {
+        let mut out = [0; 64];
+        let decode_targets = Some(Mask { active: 0b011, targets: 3 });
+        let leg = Outgoing { dependency: Some((5, Span { begin: 12, bytes: 3 })), decode_targets, ..outgoing() };
+        let length = leg.write(&PACKET, &[], &mut out).unwrap();
+        let header = RtpHeader::parse(&out[..length]).unwrap();
+        assert_eq!(header.extension(&out[..length], 5), Some(&[0x90, 0x80, 0x80, 0b0100_0011][..]));
+        let unreadable = Outgoing { dependency: Some((5, Span { begin: 12, bytes: 2 })), ..leg };
+        let length = unreadable.write(&PACKET, &[], &mut out).unwrap();
+        let header = RtpHeader::parse(&out[..length]).unwrap();
+        assert_eq!(header.extension(&out[..length], 5), Some(&[0x90, 0x80][..]), "is left as it was");
     }
 
     #[test]

@@ -206,6 +206,9 @@ mod tests {
         assert_eq!(resend(60, 30), Ok(1_005));
         assert_eq!(resend(159, 400), Err(DropReason::ResentLately));
         assert_eq!(resend(160, 400), Ok(1_005));
+        for n in 3..u64::from(RESENDS_MAX) {
+            assert_eq!(resend(100 * n, 30), Ok(1_005));
+        }
         assert_eq!(resend(9_000, 30), Err(DropReason::ResentOften));
     }
 

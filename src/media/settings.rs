@@ -1,5 +1,6 @@
 //! What the shard tells a track or leg when it is made: negotiated numbers and configured limits.
 
+use super::blank::SifTrailer;
 use super::layer::Target;
 use super::speaker::SpeakerRule;
 use crate::wire::codec::Codec;
@@ -51,8 +52,10 @@ pub struct LegSettings {
     pub target: Target,
     /// Packets that can be asked for again: the history of the track.
     pub history_packets: usize,
-    /// End-to-end encrypted: no payload may be made up, none taken out of RED.
-    pub encrypted: bool,
+    /// End-to-end encrypted: what is made up ends so, and nothing may be taken out of RED.
+    pub encrypted: Option<SifTrailer>,
+    /// Plain Opus is put into RED, which `payloads` has first.
+    pub adds_red: bool,
     /// The extension that tells how long to hold back pictures, and between what bounds.
     pub playout: Option<(u8, PlayoutDelay)>,
     /// Numbers to begin with where the track does not give them: random.

@@ -4,13 +4,14 @@
 //! clocks. Knows no transport: the shard tells which encoding a packet belongs to.
 
 use super::allocate::{Ladder, Rung};
-use super::arrival::{Arrival, Span};
+use super::arrival::{Arrival, Next, Span};
 use super::bitrate::Bitrate;
 use super::clock::{ClockOffset, StreamReport};
 use super::dissect::{Dissected, dissect};
 use super::drop_reason::{DropReason, Drops};
 use super::layer::{Layers, Target};
 use super::layer_meter::{LayerMeter, TEMPORALS};
+use super::lookahead::Lookahead;
 use super::quality::{Quality, Window};
 use super::reception::Totals;
 use super::settings::{self, Payload, UpSettings};
@@ -20,6 +21,7 @@ use super::tracker::{StreamTracker, TrackerRule};
 use super::up_stream::{Admitted, StreamSettings, UpStream};
 use crate::limits::{AUDIO_PACKET_BYTES, VIDEO_PACKET_BYTES};
 use crate::wire::codec::Codec;
+use crate::wire::dependency::Structure;
 use crate::wire::ext::{AbsCaptureTime, AudioLevel};
 use crate::wire::rtcp::{ReportBlock, SenderInfo, write_receiver_report};
 use crate::wire::rtp::RtpHeader;
@@ -52,6 +54,7 @@ pub struct UpTrack {
     quality: Quality,
     codec: Codec,
     drops: Drops,
+    lookahead: Lookahead,
 }
 
 /// What of a packet counts, whether it came by itself or by retransmission.
@@ -82,6 +85,7 @@ impl UpTrack {
             quality: Quality::default(),
             codec: settings.payloads.first().map_or(Codec::Opus, |p| p.codec),
             drops: Drops::default(),
+            lookahead: Lookahead::default(),
             settings,
         }
     }
@@ -201,6 +205,7 @@ impl UpTrack {
             key_frame: found.key_frame,
             frame_start: found.frame_start,
             frame_end: found.frame_end,
+            next: Next::Unknown,
             sync: found.sync,
             body: found.body,
             audio_level: value(self.settings.extensions.audio_level).and_then(AudioLevel::parse),
@@ -225,6 +230,16 @@ impl UpTrack {
         if let (Some(speaker), Some(level)) = (&mut self.speaker, arrival.audio_level) {
             speaker.observe(now, arrival.timestamp, level.level);
         }
+    }
+
+    /// What goes to the legs at an arrival: a packet that waited for it, and whether it goes itself now.
+    pub fn look_ahead(&mut self, arrival: &Arrival) -> (Option<Arrival>, bool) {
+        if self.settings.layered { self.lookahead.push(arrival) } else { (None, true) }
+    }
+
+    /// A packet that waited for another long enough.
+    pub fn poll_waiting(&mut self, now: Instant) -> Option<Arrival> {
+        self.lookahead.poll(now)
     }
 
     /// Takes in a sender report of one of its streams; `ours` is our NTP time now.
@@ -253,7 +268,7 @@ impl UpTrack {
     /// When to call [`UpTrack::poll_feedback`] next; `None` before the first stream.
     pub fn deadline(&self) -> Option<Instant> {
         let requests = self.streams.iter().flatten().filter_map(UpStream::deadline);
-        requests.chain(self.next_report).min()
+        requests.chain(self.next_report).chain(self.lookahead.deadline()).min()
     }
 
     /// Appends the RTCP that is due: a receiver report each second, NACKs, key frame requests. `sender` is our SSRC on
@@ -404,6 +419,11 @@ impl UpTrack {
 
     fn stream_of(&self, source: u32) -> Option<&UpStream> {
         self.streams.iter().flatten().find(|stream| stream.source == source)
+    }
+
+    /// The layers of a stream, where its dependency descriptors tell.
+    pub fn structure(&self, source: u32) -> Option<&Structure> {
+        self.stream_of(source)?.context.structure()
     }
 
     pub fn is_layered(&self) -> bool {

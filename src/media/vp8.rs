@@ -3,7 +3,7 @@
 
 use super::arrival::Vp8Picture;
 use super::number_map::NumberMap;
-use crate::wire::codec::vp8::Numbers;
+use crate::wire::codec::vp8::{Numbers, Start};
 
 /// Picture ids, TL0PICIDX and KEYIDX of one leg.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub struct Vp8Series {
     key_offset: u8,
     /// Of the newest picture sent.
     last: Option<Numbers>,
+    /// Which numbers its packets have: picture id, TL0PICIDX, KEYIDX.
+    has: [bool; 3],
 }
 
 impl Vp8Series {
@@ -47,8 +49,26 @@ impl Vp8Series {
         };
         if id.is_none() || id >= newest {
             self.last = Some(numbers);
+            self.has = [id.is_some(), picture.tl0_pic_idx.is_some(), picture.key_idx.is_some()];
         }
         Some(numbers)
+    }
+
+    /// The descriptor of a key frame of the leg's own, the next picture of the series.
+    pub fn make_up(&mut self) -> Start {
+        let Some(last) = self.last else { return Start::default() };
+        let numbers = Numbers {
+            picture_id: self.pictures.insert().unwrap_or(0) as u16 & 0x7FFF,
+            tl0_pic_idx: last.tl0_pic_idx.wrapping_add(1),
+            key_idx: last.key_idx.wrapping_add(1) & 0x1F,
+        };
+        self.last = Some(numbers);
+        let [id, tl0, key] = self.has;
+        Start {
+            picture_id: id.then_some(numbers.picture_id),
+            tl0_pic_idx: tl0.then_some(numbers.tl0_pic_idx),
+            key_idx: key.then_some(numbers.key_idx),
+        }
     }
 
     /// Closes the gap of a picture that is not forwarded.
@@ -101,6 +121,18 @@ mod tests {
         assert_eq!(placed(&mut series, 11, 1, 1), None);
         series.follow(&picture(700, 0, 0));
         assert_eq!(placed(&mut series, 700, 0, 0), Some((13, 3, 2)), "continues after the newest, not the last");
+    }
+
+    #[test]
+    fn pictures_of_its_own_continue_the_series() {
+        let mut series = Vp8Series::default();
+        assert_eq!(series.make_up(), Start::default());
+        placed(&mut series, 0x7FFF, 255, 31);
+        assert_eq!(series.make_up(), Start { picture_id: Some(0), tl0_pic_idx: Some(0), key_idx: Some(0) });
+        assert_eq!(series.make_up(), Start { picture_id: Some(1), tl0_pic_idx: Some(1), key_idx: Some(1) });
+        let mut bare = Vp8Series::default();
+        bare.place(&Vp8Picture { id: Some(4), ..Vp8Picture::default() });
+        assert_eq!(bare.make_up(), Start { picture_id: Some(5), ..Start::default() });
     }
 
     #[test]

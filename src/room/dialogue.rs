@@ -1,6 +1,7 @@
 //! Offers, answers and candidates between a participant's client and its connections, and what their outcomes ask of the
 //! shard (WIRE.md §3.6, §3.7). The descriptions themselves are `negotiate`'s.
 
+use super::fallback;
 use super::leave::Departure;
 use super::link::{Link, parse_candidate_init};
 use super::negotiate::{Description, NegotiateError, Outcome, PendingTrack};
@@ -11,7 +12,7 @@ use super::timers::Timer;
 use crate::proto::request_response::{Reason, Request};
 use crate::proto::signal_response::Message;
 use crate::proto::{MediaSectionsRequirement, SessionDescription, TrickleRequest};
-use crate::shard::{Command, PeerKey, Shard};
+use crate::shard::{CandidatePolicy, Command, PeerKey, Shard};
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -99,6 +100,11 @@ impl Room {
 
     /// Has what the participant is sent negotiated soon.
     pub(super) fn request_negotiation(&mut self, key: ParticipantKey) {
+        self.request_negotiation_after(key, Duration::ZERO);
+    }
+
+    /// Waits at least `wait` for more to negotiate.
+    pub(super) fn request_negotiation_after(&mut self, key: ParticipantKey, wait: Duration) {
         let now = Instant::now();
         let Some(p) = self.people.get_mut(&key) else { return };
         let link = p.links.sending();
@@ -106,7 +112,8 @@ impl Room {
             link.offer.again = true;
             return;
         }
-        self.timers.arm_once(Timer::Negotiate(key), now + link.offer.debounce(now));
+        let debounce = link.offer.debounce(now);
+        self.timers.arm_sooner(Timer::Negotiate(key), now + debounce.max(wait));
     }
 
     /// The next offer, or on a single connection the wish for one.
@@ -180,7 +187,9 @@ impl Room {
 
     /// Tells the shard who is at the other end, with the candidates that waited for it.
     fn apply_transport(&mut self, key: ParticipantKey, peer: PeerKey, outcomes: &[Outcome]) {
-        let Some(link) = self.people.get_mut(&key).and_then(|p| p.links.by_peer(peer)) else { return };
+        let Some(p) = self.people.get_mut(&key) else { return };
+        let connect_time = fallback::tcp_connect_time(p.round_trip);
+        let Some(link) = p.links.by_peer(peer) else { return };
         for outcome in outcomes {
             if let Outcome::Remote(remote) = outcome {
                 let waiting = link.described(remote, Instant::now());
@@ -189,6 +198,10 @@ impl Room {
                     self.shard.send(Command::AddCandidate { peer, candidate });
                 }
             }
+        }
+        let wait = connect_time.filter(|_| link.policy == CandidatePolicy::TcpOnly && link.is_checking());
+        if let Some(wait) = wait {
+            self.timers.arm_once(Timer::TcpConnect(key), Instant::now() + wait);
         }
     }
 

@@ -7,7 +7,7 @@ use super::timers::Timer;
 use crate::proto::DisconnectReason;
 use crate::proto::leave_request::Action;
 use crate::proto::participant_info::State;
-use crate::shard::{CandidatePair, Event, PeerFailure, PeerKey};
+use crate::shard::{CandidatePair, CandidatePolicy, Event, PeerFailure, PeerKey};
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -25,6 +25,7 @@ impl Room {
             Event::PairChanged { peer, pair } => self.pair_changed(peer, pair),
             Event::IceLost { peer } => self.ice_lost(peer),
             Event::Connected { peer, took } => self.connected(peer, took),
+            Event::Unstable { peer } => self.path_unstable(peer),
             Event::Failed { peer, why } => self.transport_failed(peer, &why),
             Event::ChannelOpen { peer, channel, .. } => self.channel_open(peer, channel),
             Event::ChannelClosed { peer, channel } => self.channel_closed(peer, channel),
@@ -136,6 +137,18 @@ impl Room {
             // A handshake cannot be had again on the same transport.
             PeerFailure::Dtls { .. } => self.remove(key, Departure::StateMismatch),
             PeerFailure::Abuse { .. } | PeerFailure::Fault => self.remove(key, Departure::Abuse),
+        }
+    }
+
+    /// A connection that is to use TCP has not come up by it.
+    pub(super) fn tcp_overdue(&mut self, key: ParticipantKey) {
+        let Some(p) = self.people.get(&key) else { return };
+        let late = p.links.iter().find(|l| l.policy == CandidatePolicy::TcpOnly && l.is_checking()).map(|l| l.peer);
+        if let Some(peer) = late {
+            self.transport_failed(
+                peer,
+                &PeerFailure::Ice { tried: vec!["TCP only, not connected in time".to_owned()] },
+            );
         }
     }
 

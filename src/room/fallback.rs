@@ -4,15 +4,21 @@ use super::link::Link;
 use super::participant::ParticipantKey;
 use super::state::Room;
 use crate::limits::FALLBACKS_MAX;
-use crate::proto::{ReconnectReason, SignalTarget};
-use crate::shard::CandidatePolicy;
+use crate::proto::leave_request::Action;
+use crate::proto::{DisconnectReason, ReconnectReason, SignalTarget};
+use crate::shard::{CandidatePolicy, PeerKey};
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::info;
 
 /// A connection that failed this soon, or never came up, is taken as a sign of a blocked path.
 const SHORT_LIVED: Duration = Duration::from_secs(90);
 /// Two failures within this time are a sign of it too.
 const AGAIN: Duration = Duration::from_secs(60);
+/// Bounds of the time TCP may take.
+const TCP_CONNECT_MIN: Duration = Duration::from_secs(5);
+const TCP_CONNECT_MAX: Duration = Duration::from_secs(12);
+const SLOW_SIGNAL: Duration = Duration::from_secs(1);
 /// A client that was silent this long is gone, its path says nothing.
 const SILENT: Duration = Duration::from_secs(15);
 
@@ -51,10 +57,35 @@ impl Room {
         }
     }
 
-    /// From UDP to TCP, where both sides can.
-    fn fall_back(&mut self, key: ParticipantKey) {
+    /// A subscriber loses much of what it is sent over UDP: where the configuration has it so, its connections restart over
+    /// TCP.
+    pub(super) fn path_unstable(&mut self, peer: PeerKey) {
         let rtc = &self.ctx.config.rtc;
-        let Some(p) = self.people.get(&key) else { return };
+        let is_asked = rtc.allow_udp_unstable_fallback && rtc.tcp_fallback_rtt_threshold > 0;
+        let Some(key) = self.peers.get(&peer).copied().filter(|_| is_asked) else { return };
+        let Some(p) = self.people.get_mut(&key) else { return };
+        let over_udp = p.links.by_peer(peer).is_some_and(|l| l.pair.is_some_and(|pair| !pair.tcp));
+        let is_there = p.signal.is_some() && Instant::now() < p.heard_at + SILENT;
+        if over_udp && is_there && self.fall_back(key) {
+            self.restart_over_tcp(key);
+        }
+    }
+
+    fn restart_over_tcp(&mut self, key: ParticipantKey) {
+        self.apply_fallback(key);
+        let Some(p) = self.people.get_mut(&key) else { return };
+        info!(participant = p.info.identity, "UDP loses too much; the client is asked to use TCP");
+        match p.links.is_single() {
+            // Only the client can restart it, and does so when it resumes.
+            true => p.say_leave(DisconnectReason::ConnectionTimeout, Action::Resume),
+            false => self.restart_subscriber(key),
+        }
+    }
+
+    /// From UDP to TCP, where both sides can. Answers whether they can.
+    fn fall_back(&mut self, key: ParticipantKey) -> bool {
+        let rtc = &self.ctx.config.rtc;
+        let Some(p) = self.people.get(&key) else { return false };
         let threshold = Duration::from_millis(rtc.tcp_fallback_rtt_threshold.into());
         let is_near = threshold.is_zero() || p.round_trip < threshold;
         let may = rtc.allow_tcp_fallback.unwrap_or(true) && rtc.tcp_port > 0 && p.client.may_use_ice_tcp();
@@ -62,6 +93,7 @@ impl Room {
             let identity = p.identity().to_owned();
             self.prefer(identity, CandidatePolicy::TcpOnly);
         }
+        may && is_near
     }
 
     pub(super) fn prefer(&mut self, identity: String, policy: CandidatePolicy) {
@@ -78,6 +110,13 @@ impl Room {
             p.links.iter_mut().for_each(|l| l.policy = policy);
         }
     }
+}
+
+/// How long a connection over TCP may take to come up: some round trips. `None` where signalling is so slow that the time
+/// tells nothing.
+pub(super) fn tcp_connect_time(round_trip: Duration) -> Option<Duration> {
+    let time = (8 * round_trip).clamp(TCP_CONNECT_MIN, TCP_CONNECT_MAX);
+    (round_trip < SLOW_SIGNAL).then_some(time)
 }
 
 /// Never described is never connected.

@@ -257,7 +257,7 @@ impl Room {
             ping_timeout: PING_TIMEOUT_S,
             ping_interval: PING_INTERVAL_S,
             server_info: Some(self.server_info()),
-            sif_trailer: self.sif_trailer.clone(),
+            sif_trailer: self.sif_trailer.to_vec(),
             enabled_publish_codecs: codecs::advertised(&enabled),
             fast_publish: p.permissions.can_publish && self.policy_for(p.identity()) == CandidatePolicy::All,
             ..JoinResponse::default()

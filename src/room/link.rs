@@ -107,6 +107,11 @@ impl Link {
         }
     }
 
+    /// The client's description is there, a working pair is not.
+    pub fn is_checking(&self) -> bool {
+        self.described_at.is_some() && !self.ice_up && !self.failed
+    }
+
     /// A client's candidate: to be used now, or kept until its description is known. More than a client has reason to
     /// send are dropped.
     pub fn candidate_ready(&mut self, candidate: String) -> Option<String> {

@@ -108,6 +108,13 @@ impl Publication {
         codecs
     }
 
+    /// Sent as plain Opus, which may go as RED to those who take it.
+    pub fn may_become_red(&self) -> bool {
+        let codecs = self.codecs();
+        let is_plain = codecs.contains(&Codec::Opus) && !codecs.contains(&Codec::Red);
+        is_plain && !self.info.disable_red && !self.is_encrypted()
+    }
+
     /// Whether its publisher may be told what to send.
     pub fn has_choice(&self) -> bool {
         self.kind() == Kind::Video || self.info.codecs.len() > 1

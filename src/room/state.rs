@@ -20,11 +20,10 @@ use super::timers::{Timer, Timers};
 use super::update::Updates;
 use super::version::Versions;
 use super::{codecs, session::Session};
-use crate::limits::SIGNAL_OUT_MAX;
+use crate::limits::{SIF_TRAILER_BYTES, SIGNAL_OUT_MAX};
 use crate::proto::signal_response::Message;
 use crate::proto::{self, id};
 use crate::shard::{CandidatePolicy, EventSender, LegKey, PeerKey, Shard, TrackKey};
-use rand::Rng;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -32,7 +31,6 @@ use tokio::time::Instant;
 use tracing::info;
 
 /// Length of the trailer that marks frames the server made, as LiveKit has it.
-const SIF_TRAILER_BYTES: usize = 24;
 
 pub struct Room {
     pub(super) ctx: Arc<RoomContext>,
@@ -41,7 +39,7 @@ pub struct Room {
     pub(super) proto: proto::Room,
     pub(super) versions: Versions,
     /// Marks frames the server injects into encrypted tracks.
-    pub(super) sif_trailer: Vec<u8>,
+    pub(super) sif_trailer: [u8; SIF_TRAILER_BYTES],
     pub(super) seat: Seat,
     pub(super) shard: Shard,
     pub(super) events: EventSender,
@@ -83,7 +81,7 @@ impl Room {
         info!(room = proto.name, sid = proto.sid, "room opened");
         let mut room = Room {
             shard: ctx.shards.place(),
-            sif_trailer: random_bytes(SIF_TRAILER_BYTES),
+            sif_trailer: rand::random(),
             ctx,
             settings,
             proto,
@@ -177,6 +175,7 @@ impl Room {
             Timer::Answer(key) => self.answer_overdue(key),
             Timer::Grace(key) => self.remove(key, Departure::ConnectionTimeout),
             Timer::Handshake(key) => self.handshake_overdue(key),
+            Timer::TcpConnect(key) => self.tcp_overdue(key),
             Timer::RefreshToken(key) => self.refresh_token(key),
             Timer::Settings(key) => self.apply_settings(key),
             Timer::Unsent(key) => self.publication_overdue(key, now),
@@ -270,10 +269,4 @@ fn newborn(now_ms: i64) -> proto::Room {
         turn_password: id::random(""),
         ..proto::Room::default()
     }
-}
-
-fn random_bytes(count: usize) -> Vec<u8> {
-    let mut bytes = vec![0; count];
-    rand::rng().fill(bytes.as_mut_slice());
-    bytes
 }

@@ -18,6 +18,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+/// How long a leg that ends sends blank frames (WIRE.md §4.11), and a little for the way.
+const FAREWELL: Duration = Duration::from_millis(250);
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// What should happen to one subscription.
@@ -156,12 +158,14 @@ impl Room {
         let Some(publisher) = self.people.get(&track.publisher).map(|p| p.sid().to_owned()) else { return };
         let Some(p) = self.people.get_mut(&key) else { return };
         let leg = Leg::new(track.kind(), stream_id(p, &publisher, track, self.settings.sync_streams), Instant::now());
+        let red = Some(Codec::Red).filter(|_| self.ctx.config.audio.active_red_encoding && track.may_become_red());
+        let codecs = red.into_iter().chain(track.codecs_offered());
         let sender = SenderSetup {
             leg: leg.key,
             kind: track.kind(),
             track_sid: sid.to_owned(),
             stream_id: leg.stream_id.clone(),
-            codecs: track.codecs_offered().iter().map(|c| c.name().to_owned()).collect(),
+            codecs: codecs.map(|c| c.name().to_owned()).collect(),
             stereo: track.for_answer().stereo,
             ssrc: leg.ssrc,
             rtx_ssrc: leg.rtx_ssrc,
@@ -182,7 +186,8 @@ impl Room {
         if leg.bound.is_some() {
             self.shard.send(Command::RemoveLeg { leg: leg.key });
         }
-        self.request_negotiation(key);
+        // The section ends when the last blank frame is through.
+        self.request_negotiation_after(key, if leg.bound.is_some() { FAREWELL } else { Duration::ZERO });
         self.quality_changed(sid);
     }
 
@@ -220,6 +225,7 @@ impl Room {
         let Some(accepted) = leg.accepted.clone().filter(|_| leg.bound.is_none()) else { return };
         let Some(track) = chosen_track(publication, &accepted.payloads) else { return };
         leg.bound = Some(track);
+        let adds_red = accepted.payloads.first().is_some_and(|p| p.codec == Codec::Red) && publication.may_become_red();
         self.shard.send(Command::AddLeg(Box::new(LegSetup {
             leg: leg.key,
             track,
@@ -231,7 +237,8 @@ impl Room {
             extensions: accepted.extensions,
             target,
             cname: leg.stream_id.clone(),
-            encrypted: publication.is_encrypted(),
+            adds_red,
+            encrypted: publication.is_encrypted().then_some(self.sif_trailer),
             playout_delay_ms: self.settings.playout_delay_ms,
         })));
         self.tell_subscribed(key, sid);

@@ -16,6 +16,8 @@ pub enum Timer {
     Grace(ParticipantKey),
     /// ICE is up, DTLS is not.
     Handshake(ParticipantKey),
+    /// A connection that may only use TCP is not up.
+    TcpConnect(ParticipantKey),
     RefreshToken(ParticipantKey),
     /// An announced track is not sent.
     Unsent(ParticipantKey),
@@ -80,6 +82,7 @@ impl Timers {
             Timer::Answer(key),
             Timer::Grace(key),
             Timer::Handshake(key),
+            Timer::TcpConnect(key),
             Timer::RefreshToken(key),
             Timer::Unsent(key),
             Timer::Settings(key),

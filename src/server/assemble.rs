@@ -5,6 +5,7 @@ use super::external_ip::{self, ExternalIpError};
 use super::listen::{self, ListenError};
 use super::local_rooms::LocalRooms;
 use super::media_plane::{self, MediaPlaneError};
+use super::overload::Overload;
 use super::peers::{self, Peers};
 use super::state::{Lifecycle, Phase};
 use super::vitals::{Counts, Vitals};
@@ -77,6 +78,7 @@ pub(super) struct Server {
     vitals: Vitals,
     /// The node's latest statistics.
     stats: watch::Sender<NodeStats>,
+    shards: Shards,
     peers: Peers,
     pulse: Pulse,
     mode: watch::Sender<Mode>,
@@ -96,7 +98,7 @@ impl Server {
     ) -> Server {
         let is_full = node_load::over_limits(&config.limit, counters.clone());
         let ledger = if peers.cluster.member().is_some() { Ledger::kept() } else { Ledger::default() };
-        let directory = Directory::new(Arc::new(room_context(config.clone(), node, shards, ledger)));
+        let directory = Directory::new(Arc::new(room_context(config.clone(), node, shards.clone(), ledger)));
         let counts = Counts { occupancy: directory.occupancy(), shards: counters };
         let mut vitals = Vitals::new(counts.clone(), &config.node_stats, unix_ms());
         let stats = watch::Sender::new(vitals.measure(unix_ms()));
@@ -105,7 +107,7 @@ impl Server {
         let mode = watch::Sender::new(Mode::Serving);
         let gate = Gate { directory, cluster: peers.cluster.clone(), config, is_full, alive };
         let app = app(gate.clone(), pulse.clone(), life.clone(), mode.subscribe());
-        Server { gate, counts, vitals, stats, peers, pulse, mode, life, app, sockets }
+        Server { gate, counts, vitals, stats, shards, peers, pulse, mode, life, app, sockets }
     }
 
     #[cfg(test)]
@@ -114,9 +116,11 @@ impl Server {
     }
 
     pub(super) async fn live(self, listeners: Vec<TcpListener>, mut stops: mpsc::Receiver<&'static str>) {
-        let Server { gate, counts, vitals, stats, peers, pulse, mode, life, app, mut sockets } = self;
+        let Server { gate, counts, vitals, stats, shards, peers, pulse, mode, life, app, mut sockets } = self;
         let (config, directory) = (gate.config.clone(), gate.directory.clone());
         let gauge = gauge(stats.subscribe(), counts);
+        let overload = Overload::new(config.lkops.overload_cpu);
+        tokio::spawn(overload.run(stats.subscribe(), vitals.own_load(), shards));
         let vitals = tokio::spawn(vitals.run(pulse, stats, config.node_stats.stats_update_interval));
         let http = tokio::spawn(listen::serve(listeners, app, life.clone()));
         let (desk, mut orders) = mpsc::channel(ORDERS_MAX);

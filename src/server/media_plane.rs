@@ -1,10 +1,11 @@
 //! From the configuration to running shards: which addresses, which ports, how many threads. Called by `assemble`.
 
-use crate::config::{Config, Filter};
+use crate::config::{Config, CongestionControl, Filter};
 use crate::net::addr::{AddressPolicy, Network, local_addresses};
 use crate::room::clock::unix_ms;
 use crate::shard::{
-    self, AudioLevelConfig, CongestionConfig, LocalAddress, MediaConfig, Running, ShardsConfig, StartError,
+    self, AllocationRules, AudioLevelConfig, Bitrate, CongestionConfig, LocalAddress, MediaConfig, Running,
+    ShardsConfig, StartError,
 };
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -111,11 +112,20 @@ fn media_config(config: &Config) -> MediaConfig {
         audio_loss_proxying: config.audio.enable_loss_proxying,
         congestion: CongestionConfig {
             enabled: config.rtc.congestion_control.enabled,
-            allow_pause: config.rtc.congestion_control.allow_pause,
+            rules: allocation_rules(&config.rtc.congestion_control),
             capacity_min_bps: config.rtc.congestion_control.stream_allocator.min_channel_capacity,
         },
         gather_window: config.lkops.gather_window,
         receive_offload: config.lkops.receive_offload,
+    }
+}
+
+fn allocation_rules(config: &CongestionControl) -> AllocationRules {
+    AllocationRules {
+        allow_pause: config.allow_pause,
+        paused_wait: config.stream_allocator.paused_min_wait,
+        goal: config.stream_allocator.probe_overage_pct as f64 / 100.0,
+        goal_min: Bitrate(config.stream_allocator.probe_min_bps),
     }
 }
 

@@ -9,6 +9,7 @@ mod listen;
 mod local_rooms;
 mod media_plane;
 mod node_load;
+mod overload;
 mod patient;
 mod peers;
 mod state;

@@ -34,12 +34,19 @@ pub struct Vitals {
     system: System,
     history: History,
     started_at: i64,
+    own: watch::Sender<f32>,
 }
 
 impl Vitals {
     pub fn new(counts: Counts, config: &config::NodeStats, now_ms: i64) -> Vitals {
         let history = History::new(&config.stats_rate_measurement_intervals, config.stats_update_interval);
-        Vitals { counts, system: System::of_this_machine(), history, started_at: now_ms / 1_000 }
+        let own = watch::Sender::new(0.0);
+        Vitals { counts, system: System::of_this_machine(), history, started_at: now_ms / 1_000, own }
+    }
+
+    /// What the process itself takes of the CPU, 0 to 1, known just before the statistics of the same look.
+    pub fn own_load(&self) -> watch::Receiver<f32> {
+        self.own.subscribe()
     }
 
     /// Counters are since the process began; fields LiveKit deprecated stay 0.
@@ -47,6 +54,7 @@ impl Vitals {
         let mut stats = NodeStats { started_at: self.started_at, updated_at: now_ms / 1_000, ..NodeStats::default() };
         self.counts.write(&mut stats);
         self.system.write(&mut stats);
+        self.own.send_replace(self.system.own_load());
         stats.rates = self.history.rates(now_ms, &stats);
         stats
     }

@@ -2,6 +2,9 @@
 //! because the thing may just have ended.
 
 use super::{Codec, LegKey, PeerKey, TrackKey};
+use crate::limits::SIF_TRAILER_BYTES;
+use crate::media::allocate::Rules;
+use crate::media::degrade::Degradation;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -35,6 +38,8 @@ pub enum Command {
         peer: PeerKey,
         bps: Option<u64>,
     },
+    /// What the node takes from subscribers of video because it is overloaded.
+    Degrade(Degradation),
     /// Opens a data channel in-band (DCEP) once SCTP is up.
     OpenChannel {
         peer: PeerKey,
@@ -208,8 +213,10 @@ pub struct LegSetup {
     pub target: LegTarget,
     /// CNAME of the sender reports' SDES: the msid stream id.
     pub cname: String,
-    /// The track is end-to-end encrypted: nothing may be made up or taken apart.
-    pub encrypted: bool,
+    /// The track is end-to-end encrypted: nothing may be taken apart, and what is made up ends so.
+    pub encrypted: Option<[u8; SIF_TRAILER_BYTES]>,
+    /// The track is plain Opus and goes as RED, which `payloads` has first.
+    pub adds_red: bool,
     /// Least and most time the subscriber should hold pictures back, where the extension was negotiated.
     pub playout_delay_ms: (u32, u32),
 }
@@ -245,11 +252,10 @@ pub struct MediaConfig {
 }
 
 /// Congestion control towards subscribers (WIRE.md §4.8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CongestionConfig {
     pub enabled: bool,
-    /// Legs may be paused; otherwise each keeps its lowest layer.
-    pub allow_pause: bool,
+    pub rules: Rules,
     /// Shared out whatever the estimate, in bits per second.
     pub capacity_min_bps: u64,
 }

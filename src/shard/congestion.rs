@@ -6,7 +6,7 @@ use super::forward::{Moment, Outbound};
 use super::media::{LegEntry, MediaState, TrackEntry};
 use super::state::State;
 use super::{Event, ExtensionIds, LegKey, PeerKey};
-use crate::media::allocate::{Allocation, Allocator, LegAllowance, Request};
+use crate::media::allocate::{Allocation, Allocator, LegAllowance, Request, Rules};
 use crate::media::bandwidth::Bandwidth;
 use crate::media::bitrate::Bitrate;
 use crate::media::pace::{PROBE_STEP, ProbePace, ResendBudget, Waiting};
@@ -43,7 +43,10 @@ impl Congestion {
     pub fn new(now: Instant, config: &CongestionConfig, allow_pause: Option<bool>) -> Congestion {
         Congestion {
             bandwidth: Bandwidth::new(now),
-            allocator: Allocator::new(allow_pause.unwrap_or(config.allow_pause)),
+            allocator: Allocator::new(Rules {
+                allow_pause: allow_pause.unwrap_or(config.rules.allow_pause),
+                ..config.rules
+            }),
             sequence: rand::random(),
             probe: None,
             resends: ResendBudget::default(),
@@ -153,7 +156,7 @@ impl Asked {
         let usual = if track.up.is_screen_share() { PRIORITY_SCREEN } else { PRIORITY_CAMERA };
         let priority = if leg.priority == 0 { usual } else { leg.priority };
         self.legs.push(index);
-        self.requests.push(Request { priority, ladder, held: leg.allowed });
+        self.requests.push(Request { priority, ladder, held: leg.allowed, paused: leg.paused });
     }
 }
 
@@ -243,16 +246,10 @@ impl State {
     /// Gives a leg its share; answers whether it is paused now if that has changed.
     fn allow(&mut self, now: Instant, leg: usize, share: Option<LegAllowance>) -> Option<(LegKey, bool)> {
         let entry = &mut self.media.legs[leg];
-        let before = std::mem::replace(&mut entry.allowed, share);
-        if before == share {
-            return None;
-        }
-        entry.down.set_allowed(share);
-        let (key, track) = (entry.key, entry.track);
-        let publisher = self.media.tracks[track].peer;
-        self.wake(publisher, now);
-        let paused = |share: Option<LegAllowance>| share.is_some_and(|share| share.paused);
-        (paused(before) != paused(share)).then_some((key, paused(share)))
+        let is_paused = share.is_some_and(|share| share.paused);
+        entry.paused = entry.paused.filter(|_| is_paused).or(is_paused.then_some(now));
+        entry.allowed = share;
+        self.limit(now, leg)
     }
 
     /// Fills the probe that is due or under way.

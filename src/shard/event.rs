@@ -18,6 +18,8 @@ pub enum Event {
     IceLost { peer: PeerKey },
     /// ICE and DTLS are up: media and data may flow.
     Connected { peer: PeerKey, took: Duration },
+    /// The subscriber has lost a quarter or more for long.
+    Unstable { peer: PeerKey },
     /// The transport is beyond repair.
     Failed { peer: PeerKey, why: PeerFailure },
     /// A data channel can be written; comes for channels of either side.

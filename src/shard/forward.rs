@@ -13,6 +13,7 @@ use crate::media::arrival::{Arrival, RED_BLOCKS_MAX};
 use crate::media::down_track::Plan;
 use crate::media::outgoing::Outgoing;
 use crate::media::pace::PROBE_STEP;
+use crate::media::redundancy::RED_BYTES_MAX;
 use crate::media::up_track::UpTrack;
 use crate::metrics::ShardCounters;
 use crate::transport::Proto;
@@ -38,11 +39,23 @@ impl State {
         };
         let arrived = self.media.tracks[to.track].up.handle_rtp(now, &header, packet, to.stream);
         if let Ok(arrival) = arrived {
-            self.gather.push(to.track, &mut self.media.tracks[to.track].gathered, arrival, packet);
+            let (before, goes) = self.media.tracks[to.track].up.look_ahead(&arrival);
+            before.into_iter().for_each(|before| self.gather_waiting(to.track, before));
+            if goes {
+                self.gather.push(to.track, &mut self.media.tracks[to.track].gathered, arrival, packet);
+            }
             self.note_start(to.track);
         }
         if let Some(at) = self.media.tracks[to.track].up.deadline() {
             self.wake(index, at);
+        }
+    }
+
+    /// A packet that waited for what follows it has its turn: its bytes are in the history.
+    pub fn gather_waiting(&mut self, track: usize, arrival: Arrival) {
+        let Some(TrackEntry { up, gathered, .. }) = self.media.tracks.get_mut(track) else { return };
+        if let Some((_, packet)) = up.find(arrival.source, arrival.sequence) {
+            self.gather.push(track, gathered, arrival, packet);
         }
     }
 
@@ -204,13 +217,32 @@ impl Outbound<'_> {
             leg.held = true;
             return true;
         }
-        self.stage(leg.peer, &leg.extensions, moment, &outgoing, packet);
+        self.stage_of(leg.peer, &leg.extensions, moment, up, &outgoing, packet);
         for back in 1..=arrival.missing_before.min(RED_BLOCKS_MAX as u8) {
             if let Some(recovered) = leg.down.plan_recovered(now, up, arrival, back) {
                 self.stage(leg.peer, &leg.extensions, moment, &recovered, packet);
             }
         }
         leg.first_sent
+    }
+
+    /// As [`Outbound::stage`], for a packet that may be put into RED with those before it.
+    pub fn stage_of(
+        &mut self,
+        subscriber: usize,
+        extensions: &ExtensionIds,
+        moment: &Moment,
+        up: &UpTrack,
+        outgoing: &Outgoing,
+        packet: &[u8],
+    ) {
+        let Some(redundancy) = &outgoing.redundancy else {
+            return self.stage(subscriber, extensions, moment, outgoing, packet);
+        };
+        let mut red = [0; RED_BYTES_MAX];
+        if let Some(payload) = redundancy.write(up, outgoing.payload.in_packet(packet), &mut red) {
+            self.stage(subscriber, extensions, moment, &Outgoing { payload, ..*outgoing }, &red);
+        }
     }
 
     /// Writes and seals a leg's copy of a packet into its subscriber's run.

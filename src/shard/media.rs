@@ -56,6 +56,12 @@ pub struct LegEntry {
     pub priority: u8,
     /// What congestion leaves of its target; `None` is all.
     pub allowed: Option<LegAllowance>,
+    /// Since when that is nothing.
+    pub paused: Option<Instant>,
+    /// What the node's load leaves of it.
+    pub spared: Option<LegAllowance>,
+    /// The lesser of the two, as the leg was told.
+    pub limit: Option<LegAllowance>,
 }
 
 pub struct MediaState {
@@ -133,10 +139,10 @@ impl State {
         self.wake(peer, now);
     }
 
-    pub fn remove_track(&mut self, track: TrackKey) {
+    pub fn remove_track(&mut self, now: Instant, track: TrackKey) {
         let Some(index) = self.media.track_of.remove(&track) else { return };
         for leg in std::mem::take(&mut self.media.tracks[index].legs) {
-            self.drop_leg(leg);
+            self.end_leg(now, leg);
         }
         let entry = self.media.tracks.remove(index);
         self.count_tracks();
@@ -174,6 +180,9 @@ impl State {
             held,
             priority,
             allowed,
+            paused: None,
+            spared: None,
+            limit: None,
         };
         let leg = self.media.legs.insert(leg);
         self.media.leg_of.insert(key, leg);
@@ -202,14 +211,24 @@ impl State {
         self.wake(publisher, now);
     }
 
-    pub fn remove_leg(&mut self, leg: LegKey) {
+    pub fn remove_leg(&mut self, now: Instant, leg: LegKey) {
         if let Some(&index) = self.media.leg_of.get(&leg) {
-            self.drop_leg(index);
+            self.end_leg(now, index);
         }
     }
 
-    fn drop_leg(&mut self, index: usize) {
-        let Some(leg) = self.media.legs.try_remove(index) else { return };
+    /// Ends a leg in blank frames: its subscriber goes on.
+    fn end_leg(&mut self, now: Instant, index: usize) {
+        let Some(mut leg) = self.drop_leg(index) else { return };
+        let subscriber = leg.peer;
+        if let Some(peer) = self.peers.get_mut(subscriber).filter(|_| leg.down.say_farewell(now)) {
+            peer.farewells.push(leg);
+            self.wake(subscriber, now);
+        }
+    }
+
+    fn drop_leg(&mut self, index: usize) -> Option<LegEntry> {
+        let leg = self.media.legs.try_remove(index)?;
         self.media.leg_of.remove(&leg.key);
         self.count_tracks();
         if let Some(track) = self.media.tracks.get_mut(leg.track) {
@@ -219,6 +238,7 @@ impl State {
             subscriber.legs.retain(|l| *l != index);
             subscriber.leg_of_ssrc.retain(|_, l| *l != index);
         }
+        Some(leg)
     }
 
     fn count_tracks(&self) {
@@ -227,12 +247,14 @@ impl State {
     }
 
     /// A peer is going: its tracks end for everybody, its legs for itself.
-    pub fn drop_media_of(&mut self, peer: usize) {
+    pub fn drop_media_of(&mut self, now: Instant, peer: usize) {
         let Some(entry) = self.peers.get(peer) else { return };
         let tracks: Vec<TrackKey> = entry.tracks.iter().map(|t| self.media.tracks[*t].key).collect();
         let legs = entry.legs.clone();
-        tracks.into_iter().for_each(|track| self.remove_track(track));
-        legs.into_iter().for_each(|leg| self.drop_leg(leg));
+        tracks.into_iter().for_each(|track| self.remove_track(now, track));
+        for leg in legs {
+            self.drop_leg(leg);
+        }
     }
 
     /// Tells the room which layers flow when that has changed.
@@ -317,6 +339,7 @@ fn leg_settings(setup: &LegSetup, config: &MediaConfig) -> LegSettings {
         target: layer_target(setup.target),
         history_packets: history_packets(&setup.payloads, config),
         encrypted: setup.encrypted,
+        adds_red: setup.adds_red,
         playout: setup.extensions.playout_delay.zip(playout_delay(setup.playout_delay_ms)),
         first_sequence: rand::random(),
         first_timestamp: rand::random(),

@@ -4,6 +4,7 @@
 mod candidate;
 pub mod command;
 mod congestion;
+mod degrade;
 mod demux;
 pub mod event;
 mod forward;
@@ -23,6 +24,9 @@ mod state;
 mod timer;
 mod wall;
 
+pub use crate::media::allocate::Rules as AllocationRules;
+pub use crate::media::bitrate::Bitrate;
+pub use crate::media::degrade::Degradation;
 pub use crate::wire::codec::Codec;
 pub use candidate::LocalAddress;
 pub use command::*;

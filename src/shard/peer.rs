@@ -2,11 +2,13 @@
 
 use super::congestion::Congestion;
 use super::demux::Demux;
+use super::media::LegEntry;
 use super::outbox::Run;
 use super::report::QUALITY_INTERVAL;
 use super::{Channel, Event, EventSender, PeerKey};
 use crate::limits::PEER_EVENT_BACKLOG_MAX;
 use crate::media::feedback::TransportFeedback;
+use crate::media::unstable::LossHistory;
 use crate::transport::Peer;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -27,6 +29,8 @@ pub struct PeerEntry {
     pub connections: Vec<usize>,
     pub tracks: Vec<usize>,
     pub legs: Vec<usize>,
+    /// Legs that end in blank frames.
+    pub farewells: Vec<LegEntry>,
     pub demux: Demux,
     /// Media SSRC of a leg, main or retransmission, to the leg: feedback names it.
     pub leg_of_ssrc: FxHashMap<u32, usize>,
@@ -35,6 +39,8 @@ pub struct PeerEntry {
     /// Present once there is a video leg, unless switched off.
     pub congestion: Option<Box<Congestion>>,
     pub allow_pause: Option<bool>,
+    /// What it says it lost of its legs.
+    pub losses: LossHistory,
     /// Our SSRC in the RTCP we send on this connection.
     pub sender_ssrc: u32,
     pub run: Run,
@@ -64,11 +70,13 @@ impl PeerEntry {
             connections: Vec::new(),
             tracks: Vec::new(),
             legs: Vec::new(),
+            farewells: Vec::new(),
             demux: Demux::default(),
             leg_of_ssrc: FxHashMap::default(),
             feedback: None,
             congestion: None,
             allow_pause: None,
+            losses: LossHistory::default(),
             sender_ssrc: rand::random(),
             run: Run::default(),
             channels: Vec::new(),

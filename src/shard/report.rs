@@ -20,7 +20,7 @@ const RESEND_MAX: usize = 256;
 impl State {
     /// Sends the RTCP that is due on a peer's connection, tells its room what is due, and sets its timer.
     pub fn report(&mut self, now: Instant, index: usize) {
-        if self.peers.get(index).is_none_or(|p| p.tracks.is_empty() && p.legs.is_empty()) {
+        if self.peers.get(index).is_none_or(|p| p.tracks.is_empty() && p.legs.is_empty() && p.farewells.is_empty()) {
             return;
         }
         let mut compound = std::mem::take(&mut self.compound);
@@ -48,6 +48,9 @@ impl State {
             self.pass_losses(now, track);
             let sender = self.peers[index].sender_ssrc;
             self.media.tracks[track].up.poll_feedback(now, sender, PUBLISHER_RTT, compound);
+            if let Some(waiting) = self.media.tracks[track].up.poll_waiting(now) {
+                self.gather_waiting(track, waiting);
+            }
             self.report_layers(track);
         }
         let entry = &mut self.peers[index];
@@ -103,6 +106,20 @@ impl State {
                 out.stage_with(index, |slot| injected.write(&[], slot));
             }
         }
+        self.say_farewells(now, index);
+    }
+
+    /// Blank frames of legs that end.
+    fn say_farewells(&mut self, now: Instant, index: usize) {
+        let mut farewells = std::mem::take(&mut self.peers[index].farewells);
+        for leg in &mut farewells {
+            let (mut out, _) = self.outbound();
+            while let Some(injected) = leg.down.poll_farewell(now) {
+                out.stage_with(index, |slot| injected.write(&[], slot));
+            }
+        }
+        farewells.retain(|leg| leg.down.farewell_deadline().is_some());
+        self.peers[index].farewells = farewells;
     }
 
     fn report_speakers(&mut self, now: Instant, index: usize) {
@@ -155,12 +172,13 @@ impl State {
         let media = &self.media;
         let ups = entry.tracks.iter().filter_map(|t| media.tracks[*t].up.deadline());
         let downs = entry.legs.iter().filter_map(|l| media.legs[*l].down.deadline(now));
+        let farewells = entry.farewells.iter().filter_map(|l| l.down.farewell_deadline());
         let feedback = entry.feedback.as_ref().and_then(|(_, f)| f.deadline());
         let watched = entry.tracks.iter().any(|t| !media.tracks[*t].legs.is_empty());
         let wishes = watched.then_some(now + WISH_INTERVAL);
         let congestion = entry.congestion.as_ref().and_then(|c| c.deadline(now));
         let own = [entry.report.speakers, entry.report.quality];
-        let next = ups.chain(downs).chain(feedback).chain(wishes).chain(congestion).chain(own).min();
+        let next = ups.chain(downs).chain(farewells).chain(feedback).chain(wishes).chain(congestion).chain(own).min();
         if let Some(at) = next {
             self.wake(index, at.max(now + Duration::from_millis(1)));
         }
@@ -198,12 +216,17 @@ impl State {
     }
 
     fn handle_blocks(&mut self, now: Instant, index: usize, blocks: rtcp::ReportBlocks<'_>) {
-        let ours = self.wall.ntp(now);
+        let (ours, mut worst) = (self.wall.ntp(now), None);
         for block in blocks {
             if let Some(&leg) = self.peers[index].leg_of_ssrc.get(&block.ssrc) {
                 self.media.legs[leg].down.handle_report_block(now, ours, &block);
                 self.handle_leg_loss(now, index, leg, &block);
+                worst = worst.max(Some(block.fraction_lost));
             }
+        }
+        if worst.is_some_and(|worst| self.peers[index].losses.observe(worst)) {
+            let event = Event::Unstable { peer: self.peers[index].key };
+            self.tell(index, event);
         }
     }
 
@@ -220,7 +243,7 @@ impl State {
             }
             if let Ok((outgoing, packet)) = leg.down.resend(now, &tracks[leg.track].up, sequence) {
                 out.note_resent(leg.peer, packet.len());
-                out.stage(leg.peer, &leg.extensions, &moment, &outgoing, packet);
+                out.stage_of(leg.peer, &leg.extensions, &moment, &tracks[leg.track].up, &outgoing, packet);
             }
         }
     }

@@ -104,14 +104,15 @@ impl State {
             Command::RestartIce { peer, creds } => self.restart_ice(now, peer, creds),
             Command::RemovePeer { peer, span } => self.end_peer(now, peer, &span),
             Command::SetCapacity { peer, bps } => self.set_capacity(now, peer, bps),
+            Command::Degrade(step) => self.degrade(now, step),
             Command::OpenChannel { peer, channel } => self.open_channel(now, peer, channel),
             Command::SendData { peer, channel, bytes } => self.send_data(now, peer, channel, &bytes),
             Command::AddTrack(setup) => self.add_track(now, *setup),
             Command::MuteTrack { track, muted } => self.mute_track(now, track, muted),
-            Command::RemoveTrack { track } => self.remove_track(track),
+            Command::RemoveTrack { track } => self.remove_track(now, track),
             Command::AddLeg(setup) => self.add_leg(now, *setup),
             Command::SetLeg { leg, target } => self.set_leg(now, leg, target),
-            Command::RemoveLeg { leg } => self.remove_leg(leg),
+            Command::RemoveLeg { leg } => self.remove_leg(now, leg),
         }
     }
 
@@ -193,7 +194,7 @@ impl State {
         self.peers[index].transport.close(now);
         self.drain(now, index);
         self.flush_peer(index);
-        self.drop_media_of(index);
+        self.drop_media_of(now, index);
         let entry = self.peers.remove(index);
         self.routes.forget(index, &entry.addresses, &entry.ufrags);
         for id in entry.connections {

@@ -13,6 +13,11 @@ impl<'a> BitReader<'a> {
         BitReader { bytes, position: 0 }
     }
 
+    /// Bits read so far.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
     pub fn bit(&mut self) -> Option<bool> {
         let byte = *self.bytes.get(self.position / 8)?;
         let bit = byte >> (7 - self.position % 8) & 1;

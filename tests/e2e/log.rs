@@ -65,6 +65,23 @@ async fn who_hangs_up_before_ice_is_told_with_what_was_tried() {
     assert!(tried.contains("candidate udp 192.0.2.7:50000"), "{tried}");
 }
 
+#[tokio::test]
+async fn who_hangs_up_before_the_handshake_is_told_with_its_pair() {
+    let server = Server::start().await;
+    let mut options = server.options("r", "a");
+    (options.dtls, options.mode) = (false, Mode::Dual);
+    let a = Participant::join(engine(), options).await.unwrap();
+    a.until("ICE is up", PATIENCE, |view| view.timing.ice.is_some()).await.unwrap();
+    a.leave().await.unwrap();
+    let unfinished = |line: &Value| message(line) == "DTLS unfinished" && line["span"]["participant"] == "a";
+    assert!(server.logged(unfinished).await, "{}", server.text());
+    let lines = server.lines();
+    let line = lines.iter().find(|line| unfinished(line)).unwrap();
+    assert_eq!(line["span"]["connection"], "SUBSCRIBER");
+    let why = line["fields"]["why"].as_str().unwrap();
+    assert!(why.contains("no handshake yet on udp 127.0.0.1:"), "{why}");
+}
+
 /// Fifteen seconds pass until the server gives ICE up, so this is the longest test.
 #[tokio::test]
 async fn failed_ice_is_told_with_what_was_tried() {

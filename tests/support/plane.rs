@@ -3,9 +3,9 @@
 use lkops::client::encoder::Encoder;
 use lkops::client::media::{VideoCodec, VideoSource};
 use lkops::shard::{
-    AudioLevelConfig, CandidatePolicy, Codec, Command, CongestionConfig, Encoding, Event, ExtensionIds, IceCredentials,
-    LayerMode, LegKey, LegSetup, LegTarget, LocalAddress, MediaConfig, PayloadType, PeerKey, PeerSetup,
-    RemoteTransport, Runner, Shard, ShardsConfig, TrackKey, TrackSetup, assemble,
+    AllocationRules, AudioLevelConfig, CandidatePolicy, Codec, Command, CongestionConfig, Encoding, Event,
+    ExtensionIds, IceCredentials, LayerMode, LegKey, LegSetup, LegTarget, LocalAddress, MediaConfig, PayloadType,
+    PeerKey, PeerSetup, RemoteTransport, Runner, Shard, ShardsConfig, TrackKey, TrackSetup, assemble,
 };
 use lkops::transport::srtp::OVERHEAD_BYTES_MAX;
 use lkops::transport::{Certificate, Input, Peer, PeerConfig, PeerEvent, Proto, RemoteParams};
@@ -26,25 +26,28 @@ const PAYLOAD: PayloadType = PayloadType { codec: Codec::Vp8, pt: 96, rtx_pt: So
 pub struct Plane {
     runner: Runner,
     events: Events,
-    shard: Shard,
+    pub shard: Shard,
     server: SocketAddr,
     pub now: Instant,
     camera: Caller,
-    picture: Encoder,
+    pub picture: Encoder,
     header: OutHeader,
-    watchers: Vec<Caller>,
+    pub watchers: Vec<Caller>,
+    pub track: TrackKey,
 }
 
 /// A client's end of a connection.
-struct Caller {
+pub struct Caller {
     key: PeerKey,
     peer: Peer,
     socket: UdpSocket,
     address: SocketAddr,
     connected: bool,
     received: usize,
+    /// The newest packet of media.
+    pub last: Vec<u8>,
     /// What the room would hear.
-    _events: Receiver<Event>,
+    pub events: Receiver<Event>,
 }
 
 impl Plane {
@@ -63,7 +66,8 @@ impl Plane {
         let header = OutHeader { marker: false, payload_type: PAYLOAD.pt, sequence: 100, timestamp: 0, ssrc: SSRC };
         let picture = Encoder::new(VideoCodec::Vp8, &source, source.layers[0], 0, 7);
         let events = Events::with_capacity(64);
-        let mut plane = Plane { runner, events, shard, server, now, camera, picture, header, watchers };
+        let track = TrackKey::fresh();
+        let mut plane = Plane { runner, events, shard, server, now, camera, picture, header, watchers, track };
         plane.connect();
         plane.describe();
         plane
@@ -87,7 +91,7 @@ impl Plane {
     }
 
     fn describe(&mut self) {
-        let track = TrackKey::fresh();
+        let track = self.track;
         self.shard.send(Command::AddTrack(Box::new(track_setup(track, self.camera.key))));
         for (n, watcher) in (0..).zip(&self.watchers) {
             self.shard.send(Command::AddLeg(Box::new(leg_setup(track, watcher.key, n))));
@@ -144,7 +148,7 @@ impl Caller {
         };
         shard.send(Command::SetRemote { peer: key, remote });
         let peer = connection(now, shard, server, address, theirs, creds, certificate);
-        Caller { key, peer, socket, address, connected: false, received: 0, _events: told }
+        Caller { key, peer, socket, address, connected: false, received: 0, last: Vec::new(), events: told }
     }
 
     /// Reads and answers what has come, and does what is due.
@@ -152,7 +156,10 @@ impl Caller {
         let mut datagram = [0; 2_048];
         while let Ok(bytes) = self.socket.recv(&mut datagram) {
             let input = self.peer.handle_datagram(now, Proto::Udp, self.address, server, &mut datagram[..bytes]);
-            self.received += usize::from(matches!(input, Input::Rtp(_)));
+            if let Input::Rtp(length) = input {
+                self.received += 1;
+                self.last = datagram[..length].to_vec();
+            }
         }
         if self.peer.poll_timeout().is_some_and(|at| at <= now) {
             self.peer.handle_timeout(now);
@@ -222,7 +229,7 @@ fn config(port: u16) -> ShardsConfig {
                 update_interval: Duration::from_millis(400),
                 smooth_intervals: 2,
             },
-            congestion: CongestionConfig { enabled: true, allow_pause: false, capacity_min_bps: 0 },
+            congestion: CongestionConfig { enabled: true, rules: AllocationRules::default(), capacity_min_bps: 0 },
             audio_loss_proxying: false,
             gather_window: Duration::ZERO,
             receive_offload: true,
@@ -259,7 +266,8 @@ fn leg_setup(track: TrackKey, peer: PeerKey, n: u32) -> LegSetup {
         extensions: ExtensionIds { transport_cc: Some(3), abs_send_time: Some(2), ..ExtensionIds::default() },
         target: LegTarget { spatial: 2, temporal: 3, paused: false, priority: 0 },
         cname: "camera".to_owned(),
-        encrypted: false,
+        encrypted: None,
+        adds_red: false,
         playout_delay_ms: (0, 0),
     }
 }

@@ -1,7 +1,7 @@
 //! What a subscriber makes of the packets that reach it: pictures, sound, and the feedback a browser would send.
 
 use lkops::media::TransportFeedback;
-use lkops::wire::codec::vp8;
+use lkops::wire::codec::{vp8, vp9};
 use lkops::wire::ext;
 use lkops::wire::rtcp::{write_nack, write_pli};
 use lkops::wire::rtp::RtpHeader;
@@ -35,6 +35,8 @@ struct Missing {
 
 pub struct Viewer {
     epoch: Instant,
+    /// VP9, else VP8.
+    is_vp9: bool,
     feedback: TransportFeedback,
     sequences: Unwrapper<u16>,
     pieces: BTreeMap<u64, Piece>,
@@ -52,10 +54,21 @@ pub struct Viewer {
     pub video_bytes: u64,
 }
 
+fn starts_key_frame(payload: &[u8]) -> bool {
+    let descriptor = vp8::Descriptor::parse(payload).expect("a descriptor");
+    let key = payload.get(descriptor.bytes).is_some_and(|first| first & 1 == 0);
+    key && payload[0] & 0x10 != 0
+}
+
+fn starts_key_picture(payload: &[u8]) -> bool {
+    vp9::Descriptor::parse(payload).expect("a descriptor").starts_key_frame()
+}
+
 impl Viewer {
-    pub fn new(epoch: Instant) -> Viewer {
+    pub fn new(epoch: Instant, is_vp9: bool) -> Viewer {
         Viewer {
             epoch,
+            is_vp9,
             feedback: TransportFeedback::new(epoch),
             sequences: Unwrapper::new(),
             pieces: BTreeMap::new(),
@@ -94,9 +107,7 @@ impl Viewer {
     fn keep(&mut self, ms: u64, sequence: u16, header: &RtpHeader, payload: &[u8]) {
         self.video_bytes += payload.len() as u64;
         let sequence = self.sequences.unwrap(sequence);
-        let descriptor = vp8::Descriptor::parse(payload).expect("a descriptor");
-        let key = payload.get(descriptor.bytes).is_some_and(|first| first & 1 == 0);
-        let key_start = key && payload[0] & 0x10 != 0;
+        let key_start = if self.is_vp9 { starts_key_picture(payload) } else { starts_key_frame(payload) };
         self.note_gap(ms, sequence);
         self.missing.remove(&sequence);
         self.pieces.insert(sequence, Piece { timestamp: header.timestamp, marker: header.marker, key_start });

@@ -2,10 +2,11 @@
 
 use crate::bottleneck::{Bottleneck, Path};
 use crate::viewer::{AUDIO_SSRC, RTX_SSRC, TRANSPORT_CC, VIDEO_SSRC, Viewer};
-use lkops::media::allocate::{Allocator, Request};
+use lkops::media::allocate::{Allocator, Request, Rules};
 use lkops::media::pace::{ProbePace, ResendBudget, Waiting};
 use lkops::media::{
-    Bandwidth, Bitrate, DownTrack, Extensions, LegSettings, Outgoing, Payload, Plan, Target, UpSettings, UpTrack,
+    Arrival, Bandwidth, Bitrate, DownTrack, Extensions, LegSettings, Outgoing, Payload, Plan, Target, UpSettings,
+    UpTrack,
 };
 use lkops::wire::codec::Codec;
 use lkops::wire::rtcp::{Packet, packets};
@@ -24,12 +25,20 @@ pub struct Source {
     /// How much larger key frames are.
     pub key_factor: usize,
     pub audio_bytes: usize,
+    /// The layers travel in one stream, each with what it adds; of a hundred pictures so many lack their top layer, marker and
+    /// all, as encoders do it that run short.
+    pub svc: Option<u32>,
 }
 
 impl Source {
-    pub const CAMERA: Source = Source { frame_ms: 33, rates: [150, 500, 1_700], key_factor: 4, audio_bytes: 100 };
+    pub const CAMERA: Source =
+        Source { frame_ms: 33, rates: [150, 500, 1_700], key_factor: 4, audio_bytes: 100, svc: None };
     /// As a browser sends 720p at 15 frames a second, with RED: a middle layer that just fits 600 kbit/s.
-    pub const SLOW_CAMERA: Source = Source { frame_ms: 66, rates: [160, 450, 1_750], key_factor: 5, audio_bytes: 190 };
+    pub const SLOW_CAMERA: Source =
+        Source { frame_ms: 66, rates: [160, 450, 1_750], key_factor: 5, audio_bytes: 190, svc: None };
+    /// VP9 with three spatial layers.
+    pub const SVC: Source =
+        Source { frame_ms: 33, rates: [150, 350, 1_200], key_factor: 4, audio_bytes: 100, svc: Some(5) };
 }
 
 const PACKET_BYTES: usize = 1_100;
@@ -113,8 +122,9 @@ pub struct World {
     per_layer: [u64; 3],
 }
 
-fn payloads() -> Vec<Payload> {
-    vec![Payload { codec: Codec::Vp8, pt: PT, rtx_pt: Some(RTX_PT) }]
+fn payloads(source: &Source) -> Vec<Payload> {
+    let codec = if source.svc.is_some() { Codec::Vp9 } else { Codec::Vp8 };
+    vec![Payload { codec, pt: PT, rtx_pt: Some(RTX_PT) }]
 }
 
 const WANTED: Target = Target { spatial: 2, temporal: 3, paused: false };
@@ -128,24 +138,26 @@ impl World {
     pub fn of(source: Source, seed: u64, path: Path) -> World {
         let (mut rng, epoch) = (StdRng::seed_from_u64(seed), Instant::now());
         let mut up = UpTrack::new(UpSettings {
-            payloads: payloads(),
+            payloads: payloads(&source),
             extensions: Extensions::default(),
             announced_layers: 0b111,
-            layered: false,
+            layered: source.svc.is_some(),
             is_screen_share: false,
             history_packets: 512,
             pli_throttle: [500, 1_000, 1_000].map(Duration::from_millis),
             speaker: None,
         });
-        (0..3).for_each(|layer| assert!(up.set_stream(epoch, layer, 100 + layer as u32)));
+        let streams = if source.svc.is_some() { 1 } else { 3 };
+        (0..streams).for_each(|layer| assert!(up.set_stream(epoch, layer, 100 + layer as u32)));
         let leg = LegSettings {
             ssrc: VIDEO_SSRC,
             rtx_ssrc: Some(RTX_SSRC),
-            payloads: payloads(),
+            payloads: payloads(&source),
             extensions: Extensions::default(),
             target: WANTED,
             history_packets: 512,
-            encrypted: false,
+            encrypted: None,
+            adds_red: false,
             playout: None,
             first_sequence: rng.random(),
             first_timestamp: rng.random(),
@@ -166,14 +178,14 @@ impl World {
             up,
             leg: DownTrack::new(epoch, leg),
             bandwidth: Bandwidth::new(epoch),
-            allocator: Allocator::new(false),
+            allocator: Allocator::new(Rules::default()),
             held: None,
             probe: None,
             resends: ResendBudget::default(),
             waiting: Waiting::default(),
             number: rng.random(),
             link: Bottleneck::new(seed, path),
-            viewer: Viewer::new(epoch),
+            viewer: Viewer::new(epoch, source.svc.is_some()),
             back: Vec::new(),
             audio_sent: 0,
             audio_in_flight: Vec::new(),
@@ -243,7 +255,10 @@ impl World {
         for layer in 0..3 {
             // The encoders of a browser send their frames one after the other.
             if self.ms % self.source.frame_ms == 2 * layer as u64 {
-                self.encode(layer);
+                match self.source.svc {
+                    None => self.encode(layer),
+                    Some(short) => self.encode_within(layer, short),
+                }
             }
         }
         if self.ms.is_multiple_of(20) {
@@ -314,17 +329,8 @@ impl World {
         temporal: u8,
         since_key: usize,
     ) -> Vec<u8> {
-        let state = &mut self.layers[layer];
-        state.sequence = state.sequence.wrapping_add(1);
-        let header = OutHeader {
-            marker: part + 1 == parts,
-            payload_type: PT,
-            sequence: state.sequence,
-            timestamp: state.timestamp,
-            ssrc: 100 + layer as u32,
-        };
-        let mut packet = vec![0; 12];
-        write_header(&mut packet, &header, &[]).expect("room");
+        let mut packet = self.header(layer, part + 1 == parts);
+        let state = &self.layers[layer];
         let [high, low] = (state.picture | 0x8000).to_be_bytes();
         let sync = u8::from(since_key % 4 == 1 || temporal == 1) << 5;
         packet.extend([0x80 | u8::from(part == 0) << 4, 0xE0, high, low, state.tl0, temporal << 6 | sync]);
@@ -333,11 +339,72 @@ impl World {
         packet
     }
 
+    /// A layer of a picture in one stream.
+    fn encode_within(&mut self, layer: usize, short: u32) {
+        if layer == 0 {
+            self.begin_picture();
+        }
+        if self.layers[0].since_key == 0 {
+            return; // Not before the first picture.
+        }
+        let (key, temporal) = (self.layers[0].since_key == 1, TEMPORALS[(self.layers[0].since_key - 1) % 4]);
+        let is_top = layer == 2;
+        if is_top && !key && self.rng.random_ratio(short, 100) {
+            return;
+        }
+        let mean = (self.source.rates[layer] * self.source.frame_ms) as usize / 8;
+        let varied = mean * self.rng.random_range(85..115) / 100;
+        let bytes = if key { varied * self.source.key_factor } else { varied };
+        let parts = bytes.div_ceil(PACKET_BYTES);
+        for part in 0..parts {
+            let ends = part + 1 == parts;
+            let mut packet = self.header(0, is_top && ends);
+            let flags = 0x20 | u8::from(!key) << 6 | u8::from(part == 0) << 3 | u8::from(ends) << 2;
+            // Temporal switching points are where a layer below was the last.
+            let sync = u8::from(temporal > 0 && self.layers[0].since_key % 4 != 0) << 4;
+            packet.extend([flags, temporal << 5 | sync | (layer as u8) << 1, self.layers[0].tl0]);
+            packet.resize(12 + bytes / parts, 0);
+            self.forward(0, &packet);
+        }
+    }
+
+    fn begin_picture(&mut self) {
+        let state = &mut self.layers[0];
+        if state.key_at_ms.is_some_and(|at| at <= self.ms) {
+            (state.key_at_ms, state.since_key) = (None, 0);
+        }
+        let temporal = TEMPORALS[state.since_key % 4];
+        state.since_key += 1;
+        state.tl0 = state.tl0.wrapping_add(u8::from(temporal == 0));
+        state.timestamp = state.timestamp.wrapping_add(self.source.frame_ms as u32 * 90);
+    }
+
+    fn header(&mut self, layer: usize, marker: bool) -> Vec<u8> {
+        let state = &mut self.layers[layer];
+        state.sequence = state.sequence.wrapping_add(1);
+        let (sequence, timestamp) = (state.sequence, state.timestamp);
+        let header = OutHeader { marker, payload_type: PT, sequence, timestamp, ssrc: 100 + layer as u32 };
+        let mut packet = vec![0; 12];
+        write_header(&mut packet, &header, &[]).expect("room");
+        packet
+    }
+
     fn forward(&mut self, layer: usize, packet: &[u8]) {
         let (now, header) = (self.now(), RtpHeader::parse(packet).expect("a packet"));
         let Ok(arrival) = self.up.handle_rtp(now, &header, packet, layer) else { return };
-        let before = self.leg.current_layer();
-        if let Plan::Forward(outgoing) = self.leg.plan(now, &self.up, &arrival) {
+        let (before, goes) = self.up.look_ahead(&arrival);
+        if let Some(before) = before {
+            let packet = self.up.find(before.source, before.sequence).expect("just kept").1.to_vec();
+            self.offer(&before, &packet);
+        }
+        if goes {
+            self.offer(&arrival, packet);
+        }
+    }
+
+    fn offer(&mut self, arrival: &Arrival, packet: &[u8]) {
+        let (now, before) = (self.now(), self.leg.current_layer());
+        if let Plan::Forward(outgoing) = self.leg.plan(now, &self.up, arrival) {
             if arrival.key_frame {
                 self.bandwidth.note_burst(now);
             }
@@ -457,7 +524,7 @@ impl World {
     fn allocate(&mut self) {
         let now = self.now();
         self.bandwidth.handle_timeout(now);
-        let request = Request { priority: 1, ladder: self.up.ladder(now, WANTED), held: self.held };
+        let request = Request { priority: 1, ladder: self.up.ladder(now, WANTED), held: self.held, paused: None };
         let allocation = self.allocator.plan(now, self.bandwidth.estimate(), &[request]);
         let share = allocation.shares[0];
         if share != self.held {

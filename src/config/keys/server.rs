@@ -31,6 +31,12 @@ pub(super) fn rows(t: &mut Table) {
         "The kernel may hand over datagrams of one sender joined (UDP GRO); off if a network card does it wrongly.",
     );
     t.key(
+        "overload_cpu",
+        Kind::Float,
+        "0.95",
+        "CPU load, 0 to 1, above which subscribers get less video, sound last of all; 0 is never.",
+    );
+    t.key(
         "placement",
         Kind::Text,
         "selector",

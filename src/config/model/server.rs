@@ -114,6 +114,8 @@ pub struct Lkops {
     pub gather_window: Duration,
     /// UDP_GRO on the media sockets.
     pub receive_offload: bool,
+    /// CPU load, 0 to 1, from which subscribers get less; 0 is never.
+    pub overload_cpu: f32,
     /// `selector` or `balanced`.
     pub placement: String,
     /// How long a signal's drain waits; 0 is for ever.

@@ -12,7 +12,11 @@ fn ladder(rates: &[u64]) -> Ladder {
 }
 
 fn request(priority: u8, rates: &[u64]) -> Request {
-    Request { priority, ladder: ladder(rates), held: None }
+    Request { priority, ladder: ladder(rates), held: None, paused: None }
+}
+
+fn rules(allow_pause: bool) -> Rules {
+    Rules { allow_pause, ..Rules::default() }
 }
 
 const CAMERA: [u64; 3] = [150, 500, 1_700];
@@ -54,28 +58,28 @@ fn shares() {
         ("nobody", vec![], 10, true, &[]),
     ];
     for (name, requests, room, allow_pause, expected) in cases {
-        let mut allocator = Allocator::new(allow_pause);
+        let mut allocator = Allocator::new(rules(allow_pause));
         assert_eq!(levels(&allocator.plan(at(0), Bitrate::kbps(room), &requests)), expected, "{name}");
     }
 }
 
 #[test]
 fn without_a_limit_nothing_is_limited() {
-    let allocation = Allocator::new(true).plan(at(0), Bitrate::UNLIMITED, &[request(1, &CAMERA)]);
+    let allocation = Allocator::new(rules(true)).plan(at(0), Bitrate::UNLIMITED, &[request(1, &CAMERA)]);
     assert_eq!((levels(&allocation), allocation.goal), (vec![Some(9)], None));
 }
 
 #[test]
 fn the_goal_is_all_that_is_wanted() {
     let requests = [request(1, &CAMERA), request(7, &CAMERA)];
-    let plan = |room| Allocator::new(false).plan(at(0), Bitrate::kbps(room), &requests);
-    assert_eq!(plan(700).goal, Some(Bitrate::kbps(3_400).scaled(GOAL)));
+    let plan = |room| Allocator::new(rules(false)).plan(at(0), Bitrate::kbps(room), &requests);
+    assert_eq!(plan(700).goal, Some(Bitrate::kbps(3_400).scaled(1.2)));
     assert_eq!(plan(9_000).goal, None);
 }
 
 /// Follows one leg over (ms, room in kbit/s); answers the times at which its level changed.
 fn follow(steps: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, Option<u8>)> {
-    let (mut allocator, mut leg, mut changes) = (Allocator::new(true), request(1, &CAMERA), Vec::new());
+    let (mut allocator, mut leg, mut changes) = (Allocator::new(rules(true)), request(1, &CAMERA), Vec::new());
     for (ms, room) in steps {
         let allocation = allocator.plan(at(ms), Bitrate::kbps(room), std::slice::from_ref(&leg));
         leg.held = allocation.shares[0];
@@ -113,7 +117,7 @@ fn a_pause_ends_like_any_upgrade() {
 /// The path passes less than 500 kbit/s but always looks like more: each attempt fails two seconds later.
 #[test]
 fn failed_upgrades_are_tried_ever_more_rarely() {
-    let (mut allocator, mut leg) = (Allocator::new(false), request(1, &CAMERA));
+    let (mut allocator, mut leg) = (Allocator::new(rules(false)), request(1, &CAMERA));
     let (mut tried, mut since) = (Vec::new(), 0);
     for ms in (0..120_000).step_by(100) {
         let high = leg.held.is_none_or(|held| held.spatial > 0);
@@ -140,4 +144,22 @@ fn plenty_overrules_a_failure() {
     };
     let changes = follow((0..9_000).step_by(100).map(|ms| (ms, room(ms))));
     assert_eq!(changes, [(0, Some(0)), (2_000, Some(1)), (4_000, Some(0)), (6_000, Some(1))]);
+}
+
+#[test]
+fn a_paused_track_rests() {
+    let mut allocator = Allocator::new(rules(true));
+    let held = Some(LegAllowance { spatial: 0, temporal: 0, paused: true });
+    let paused = Request { held, paused: Some(at(0)), ..request(1, &CAMERA) };
+    let plan = |allocator: &mut Allocator, ms| levels(&allocator.plan(at(ms), Bitrate::kbps(1_000), &[paused.clone()]));
+    assert_eq!(plan(&mut allocator, 4_999), [None]);
+    assert_eq!(plan(&mut allocator, 5_000), [Some(1)]);
+}
+
+#[test]
+fn a_probe_goes_a_good_way_beyond_what_is_known() {
+    let held = Some(LegAllowance { spatial: 0, temporal: 3, paused: false });
+    let small = Request { held, ..request(1, &[100, 150]) };
+    let goal = Allocator::new(rules(false)).plan(at(0), Bitrate::kbps(120), &[small]).goal;
+    assert_eq!(goal, Some(Bitrate::kbps(320)), "more than a fifth beyond 150");
 }

@@ -1,7 +1,8 @@
 //! An audio track and its legs: RED and Opus, silence on mute, reports and loudness, through the public interface.
 
+use crate::media::redundancy::RED_BYTES_MAX;
 use crate::media::*;
-use crate::wire::codec::Codec;
+use crate::wire::codec::{Codec, red};
 use crate::wire::rtcp::{Packet, packets};
 use crate::wire::rtp::{OutHeader, RtpHeader, write_header};
 use std::time::{Duration, Instant};
@@ -43,7 +44,8 @@ fn leg(payloads: Vec<Payload>) -> DownTrack {
         extensions: Extensions::default(),
         target,
         history_packets: 256,
-        encrypted: false,
+        encrypted: None,
+        adds_red: false,
         playout: None,
         first_sequence: 40,
         first_timestamp: 4_000,
@@ -94,6 +96,13 @@ fn sent(outgoing: &Outgoing, packet: &[u8]) -> (u8, u16, u32, Vec<u8>) {
     let header = RtpHeader::parse(&out[..length]).unwrap();
     assert_eq!(header.ssrc, 9);
     (header.payload_type, header.sequence, header.timestamp, header.payload(&out[..length]).to_vec())
+}
+
+/// The payload of a packet the leg made up.
+fn written(injected: &Injected) -> Vec<u8> {
+    let mut out = vec![0; 500];
+    let length = injected.write(&[], &mut out).unwrap();
+    RtpHeader::parse(&out[..length]).unwrap().payload(&out[..length]).to_vec()
 }
 
 fn forwarded(leg: &mut DownTrack, up: &UpTrack, arrival: &Arrival) -> Outgoing {
@@ -153,14 +162,16 @@ fn encryption_keeps_red_whole() {
         extensions: Extensions::default(),
         target,
         history_packets: 256,
-        encrypted: true,
+        encrypted: Some([7; 24]),
+        adds_red: false,
         playout: None,
         first_sequence: 0,
         first_timestamp: 0,
     };
     let mut leg = DownTrack::new(at(0), settings);
     assert_eq!(leg.plan(at(0), &up, &arrival), Plan::Drop(DropReason::NoCodec));
-    assert_eq!(leg.poll_injected(at(5_000), &track()), None, "silence made up would not decrypt");
+    let silence = leg.poll_injected(at(5_000), &track()).unwrap();
+    assert!(written(&silence).ends_with(&[7; 24]), "told from what was encrypted");
 }
 
 #[test]
@@ -192,13 +203,29 @@ fn mute_ends_in_silence_and_unmute_continues_the_series() {
     assert_eq!(silence.len(), 50);
     for (n, injected) in (1u16..).zip(&silence) {
         assert_eq!((injected.header.sequence, injected.header.timestamp), (10 + n, FRAME * u32::from(10 + n)));
-        assert_eq!((injected.header.payload_type, injected.payload.len(), injected.payload[0]), (109, 80, 0xF8));
+        assert_eq!((injected.header.payload_type, written(injected).len(), written(injected)[0]), (109, 80, 0xF8));
     }
     leg.set_muted(at(3_000), false);
     let packet = opus(160);
     let arrival = arrive(&mut up, 3_000, &packet);
     let Plan::Forward(outgoing) = leg.plan(at(3_000), &up, &arrival) else { panic!("not forwarded") };
     assert_eq!(sent(&outgoing, &packet), (109, 61, 160 * FRAME, frame(160)));
+}
+
+#[test]
+fn a_leg_that_ends_does_so_in_silence() {
+    let (mut up, mut leg) = (track(), opus_leg());
+    assert!(!leg.say_farewell(at(0)), "nothing was heard of it");
+    let first = arrive(&mut up, 0, &opus(10));
+    forwarded(&mut leg, &up, &first);
+    assert!(leg.say_farewell(at(20)));
+    let silence: Vec<_> =
+        (20..1_000).flat_map(|ms| std::iter::from_fn(|| leg.poll_farewell(at(ms))).collect::<Vec<_>>()).collect();
+    assert_eq!((silence.len(), leg.farewell_deadline()), (10, None));
+    for (n, injected) in (11u16..).zip(&silence) {
+        assert_eq!((injected.header.sequence, injected.header.timestamp), (n, FRAME * u32::from(n)));
+        assert_eq!((injected.header.marker, written(injected).len()), (false, 80));
+    }
 }
 
 #[test]
@@ -247,4 +274,46 @@ fn loudness_comes_from_the_level_extension() {
     let loudness = up.poll_loudness(at(1_000)).unwrap();
     assert!(loudness.active && loudness.level > 0.08, "{loudness:?}");
     assert!(!up.poll_loudness(at(3_000)).unwrap().active);
+}
+
+#[test]
+fn plain_opus_becomes_red_where_that_is_wanted() {
+    let mut up = track();
+    let target = Target { spatial: 0, temporal: 0, paused: false };
+    let settings = LegSettings {
+        ssrc: 9,
+        rtx_ssrc: None,
+        payloads: vec![payload(Codec::Red, 64), payload(Codec::Opus, 109)],
+        extensions: Extensions::default(),
+        target,
+        history_packets: 256,
+        encrypted: None,
+        adds_red: true,
+        playout: None,
+        first_sequence: 0,
+        first_timestamp: 0,
+    };
+    let mut leg = DownTrack::new(at(0), settings);
+    let mut blocks = Vec::new();
+    for n in [10, 11, 12, 14] {
+        let packet = opus(n);
+        let arrival = arrive(&mut up, u64::from(n) * 20, &packet);
+        let outgoing = forwarded(&mut leg, &up, &arrival);
+        assert_eq!(outgoing.header.payload_type, 64);
+        let mut red = [0; RED_BYTES_MAX];
+        let span = outgoing.redundancy.unwrap().write(&up, outgoing.payload.in_packet(&packet), &mut red).unwrap();
+        let all = red::blocks(span.in_packet(&red)).unwrap();
+        blocks.push(all.map(|b| (b.payload_type, b.timestamp_offset, b.payload.to_vec())).collect::<Vec<_>>());
+    }
+    let block = |n: u16, back: u16| (109, back * FRAME as u16, frame(n));
+    assert_eq!(blocks[0], [block(10, 0)]);
+    assert_eq!(blocks[1], [block(10, 1), block(11, 0)]);
+    assert_eq!(blocks[2], [block(10, 2), block(11, 1), block(12, 0)]);
+    assert_eq!(blocks[3], [block(12, 2), block(14, 0)], "what was lost cannot be repeated");
+    let (again, packet) = leg.resend(at(600), &up, 12).unwrap();
+    assert_eq!((again.header.payload_type, packet), (64, &opus(12)[..]));
+    let long = [header(OPUS_PT, 15), vec![1; 1_024]].concat();
+    let arrival = arrive(&mut up, 300, &long);
+    let plain = forwarded(&mut leg, &up, &arrival);
+    assert_eq!((plain.header.payload_type, plain.redundancy), (109, None), "too long a frame");
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::limits::RESENDS_MAX;
 use crate::media::allocate::LegAllowance;
+use crate::wire::codec::vp8;
 
 #[test]
 fn the_first_source_keeps_its_numbers() {
@@ -271,5 +272,35 @@ fn a_key_frame_recovered_late_is_completed_by_nack() {
         let lost = first.header.sequence.wrapping_add(n as u16);
         let (outgoing, packet) = world.subscriber.leg.resend(test_epoch(), &world.up, lost).unwrap();
         assert_eq!((outgoing.original_sequence, packet), (Some(lost), &original[..]));
+    }
+}
+
+#[test]
+fn a_leg_that_ends_leaves_black_pictures_behind() {
+    let mut world = World::new(9, PERFECT, target(2, 3));
+    world.run(1_000, &[0, 1, 2]);
+    let (newest, (_, last)) = (world.newest(), world.subscriber.received.last_key_value().unwrap());
+    let timestamp = last.timestamp;
+    let before = vp8::Descriptor::parse(RtpHeader::parse(&last.packet).unwrap().payload(&last.packet)).unwrap();
+    let at = |ms| test_epoch() + Duration::from_millis(ms);
+    let leg = &mut world.subscriber.leg;
+    assert!(leg.say_farewell(at(1_010)));
+    let mut blank = Vec::new();
+    for ms in 1_010..3_000 {
+        blank.extend(std::iter::from_fn(|| leg.poll_farewell(at(ms))));
+    }
+    assert_eq!(blank.len(), 6);
+    for (n, injected) in (1..).zip(&blank) {
+        let mut out = [0; 200];
+        let length = injected.write(&[], &mut out).unwrap();
+        let header = RtpHeader::parse(&out[..length]).unwrap();
+        let payload = header.payload(&out[..length]);
+        assert_eq!((header.ssrc, header.payload_type, header.marker), (7, VP8_PT, true));
+        assert_eq!((header.sequence, header.timestamp), (newest.wrapping_add(n) as u16, timestamp + 3_000 * n as u32));
+        assert_eq!(vp8::key_frame_size(payload), Some((8, 8)));
+        let descriptor = vp8::Descriptor::parse(payload).unwrap();
+        let id = |d: &vp8::Descriptor| d.picture_id.unwrap().value();
+        assert_eq!(id(&descriptor), (id(&before) + n as u16) & 0x7FFF);
+        assert_eq!(descriptor.key_idx.unwrap(), (before.key_idx.unwrap() + n as u8) & 0x1F);
     }
 }

@@ -163,3 +163,60 @@ async fn a_client_that_reports_a_failure_soon_after_connecting_gets_tcp() {
         assert_eq!(world.room.policy_for("ann"), expected, "{reason:?} after {after_s} s");
     }
 }
+
+fn over_udp(world: &mut World, client: &Client, tcp: bool) {
+    let (local, remote) = ("10.0.0.1:7882".parse().unwrap(), "10.0.0.2:9".parse().unwrap());
+    let pair = crate::shard::CandidatePair { local, remote, tcp };
+    world.room.handle_event(Event::IceConnected { peer: client.subscriber, pair });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_loses_much_is_left_for_tcp_where_that_is_wanted() {
+    type Change = fn(&mut Rtc);
+    let cases: [(&str, Change, bool, u64, bool); 6] = [
+        ("wanted", |_| (), false, 0, true),
+        ("not wanted", |rtc| rtc.allow_udp_unstable_fallback = false, false, 0, false),
+        ("no threshold", |rtc| rtc.tcp_fallback_rtt_threshold = 0, false, 0, false),
+        ("too far", |rtc| rtc.tcp_fallback_rtt_threshold = 300, false, 0, false),
+        ("already TCP", |_| (), true, 0, false),
+        ("not heard for long", |_| (), false, 15_000, false),
+    ];
+    for (name, change, tcp, silent_ms, expected) in cases {
+        let mut world = with_rtc(|rtc| {
+            rtc.tcp_port = 7881;
+            rtc.allow_udp_unstable_fallback = true;
+            rtc.tcp_fallback_rtt_threshold = 301;
+            change(rtc);
+        });
+        let mut ann = world.join_active(dual("ann"));
+        over_udp(&mut world, &ann, tcp);
+        hear(&mut world, &ann);
+        world.pass_ms(silent_ms).await;
+        ann.heard();
+        world.commands();
+        world.room.handle_event(Event::Unstable { peer: ann.subscriber });
+        let policy = if expected { CandidatePolicy::TcpOnly } else { CandidatePolicy::All };
+        assert_eq!(world.room.policy_for("ann"), policy, "{name}");
+        let restarts = world.commands().iter().any(|c| matches!(c, Command::RestartIce { .. }));
+        assert_eq!((restarts, names(&ann.heard()).contains(&"offer")), (expected, expected), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tcp_that_does_not_come_up_in_time_has_failed() {
+    for (round_trip_ms, until_ms) in [(0, Some(5_000)), (1_000 - 1, Some(7_992)), (1_000, None)] {
+        let mut world = with_rtc(|rtc| rtc.tcp_port = 7881);
+        let ann = world.join_active(dual("ann"));
+        fail(&mut world, &ann);
+        let mut again = world.join(dual("ann"));
+        world.say(&again, Ask::PingReq(Ping { timestamp: 1, rtt: round_trip_ms }));
+        world.settle(&mut again);
+        let told = |client: &mut Client| {
+            client.heard().iter().any(|m| matches!(m, Message::Leave(l) if l.action() == Action::Resume))
+        };
+        world.pass_ms(until_ms.map_or(12_100, |ms| ms - 20)).await;
+        assert!(!told(&mut again), "{round_trip_ms}");
+        world.pass_ms(40).await;
+        assert_eq!(told(&mut again), until_ms.is_some(), "{round_trip_ms}");
+    }
+}

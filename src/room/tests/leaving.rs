@@ -118,6 +118,7 @@ async fn a_resume_saves_the_session_within_the_grace() {
     world.commands();
     let mut again = world.join(resuming(dual("ann")));
     world.settle(&mut again);
+    world.connect(ann.subscriber);
     world.pass_ms(60_000).await;
     assert!(world.room.participant_info("ann").is_ok());
 }

@@ -5,7 +5,7 @@ use crate::proto::{
     LeaveRequest, MuteTrackRequest, SubscriptionPermission, TrackPermission, TrackSource, UpdateSubscription,
     UpdateTrackSettings,
 };
-use crate::shard::Command;
+use crate::shard::{Command, Event};
 
 #[tokio::test(start_paused = true)]
 async fn a_track_reaches_who_is_there_and_who_comes_later() {
@@ -111,7 +111,7 @@ async fn a_section_that_stops_unpublishes_and_gives_its_cid_to_the_next() {
     assert!(names(&ann.heard()).contains(&"track_published"));
     let last = updated(&bob.heard()).pop().unwrap();
     assert!(last.tracks.is_empty() && last.identity == "ann");
-    world.pass_ms(150).await;
+    world.pass_ms(260).await;
     let Some(Message::Offer(offer)) = bob.heard().pop() else { panic!() };
     assert!(!offer.mid_to_track_id.values().any(|t| *t == sid));
 }
@@ -272,7 +272,9 @@ async fn a_leaving_publisher_takes_its_tracks_along() {
     world.say(&ann, Ask::Leave(LeaveRequest::default()));
     let updates = updated(&bob.heard());
     assert_eq!(updates.len(), 1, "a publisher's departure is told at once, in one update");
-    world.pass_ms(200).await;
+    world.pass_ms(240).await;
+    assert!(!names(&bob.heard()).contains(&"offer"), "the blank frames come first");
+    world.pass_ms(20).await;
     let Some(Message::Offer(offer)) = bob.heard().pop() else { panic!() };
     assert!(offer.mid_to_track_id.is_empty());
 }
@@ -408,4 +410,49 @@ async fn subscriptions_beyond_the_limit_wait_for_a_place() {
     world.pass_ms(3200).await;
     world.settle(&mut cat);
     assert_eq!(world.added_legs().iter().filter(|l| l.peer == cat.subscriber).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn plain_opus_goes_as_red_only_where_that_is_configured() {
+    for wanted in [false, true] {
+        let mut changed = config();
+        changed.audio.active_red_encoding = wanted;
+        let mut world = World::with(changed, |_| ());
+        let mut ann = world.join_active(dual("ann"));
+        let mut bob = world.join_active(dual("bob"));
+        world.publish(&mut ann, TrackSource::Microphone);
+        world.pass_ms(150).await;
+        world.commands();
+        world.settle(&mut bob);
+        let legs = world.added_legs();
+        let first = legs[0].payloads[0].codec;
+        let expected = if wanted { crate::shard::Codec::Red } else { crate::shard::Codec::Opus };
+        assert_eq!((legs[0].adds_red, first), (wanted, expected));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_hears_what_congestion_pauses_and_resumes() {
+    use crate::proto::StreamState;
+    let mut world = World::new();
+    let mut ann = world.join_active(dual("ann"));
+    let mut bob = world.join_active(dual("bob"));
+    let sid = world.publish(&mut ann, TrackSource::Camera);
+    world.pass_ms(150).await;
+    world.commands();
+    world.settle(&mut bob);
+    let leg = world.added_legs()[0].leg;
+    for (paused, state) in [(true, StreamState::Paused), (false, StreamState::Active)] {
+        let stranger = crate::shard::LegKey::fresh();
+        world
+            .room
+            .handle_event(Event::StreamState { peer: bob.subscriber, legs: vec![(leg, paused), (stranger, true)] });
+        let heard = bob.heard();
+        let [Message::StreamStateUpdate(update)] = &heard[..] else { panic!("{heard:?}") };
+        let [told] = &update.stream_states[..] else { panic!("{update:?}") };
+        let publisher = world.room.participant_info("ann").unwrap().sid;
+        assert_eq!((told.participant_sid.as_str(), told.track_sid.as_str()), (publisher.as_str(), sid.as_str()));
+        assert_eq!(told.state(), state);
+    }
+    assert!(ann.heard().iter().all(|m| !matches!(m, Message::StreamStateUpdate(_))), "it is the subscriber's matter");
 }

@@ -36,6 +36,14 @@ pub fn of_machine(stat: &str) -> Option<CpuTime> {
     Some(CpuTime { busy, possible: busy + idle + iowait })
 }
 
+/// CPU seconds the process used, from `/proc/self/stat`; `ticks` of them make a second.
+pub fn of_process(stat: &str, ticks: f64) -> Option<f64> {
+    // The name in parentheses may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let [user, system] = [fields.next()?, fields.next()?].map(|field| field.parse::<f64>().ok());
+    Some((user? + system?) / ticks)
+}
+
 /// Cores of a quota in the form of `cpu.max`: `quota period`, both in microseconds; `max` is none.
 pub fn quota(cpu_max: &str) -> Option<f64> {
     let mut fields = cpu_max.split_whitespace();
@@ -70,6 +78,13 @@ mod tests {
         assert_eq!(of_machine(stat), Some(CpuTime { busy: 66.0, possible: 506.0 }));
         assert_eq!(of_machine("cpu  10 20 30\n"), None);
         assert_eq!(of_machine(""), None);
+    }
+
+    #[test]
+    fn the_processs_time_is_read() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 5 0 1";
+        assert_eq!(of_process(stat, 100.0), Some(3.0));
+        assert_eq!(of_process("7 (a) S 1", 100.0), None);
     }
 
     #[test]

@@ -11,8 +11,12 @@ use tokio::time::Instant;
 pub struct System {
     root: PathBuf,
     cpu: CpuMeter,
+    own: CpuMeter,
     began: Instant,
 }
+
+/// USER_HZ, which is 100 on every architecture Rust's Linux targets have.
+const TICKS: f64 = 100.0;
 
 /// Bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +31,11 @@ impl System {
     }
 
     fn below(root: &Path) -> System {
-        let mut system = System { root: root.to_owned(), cpu: CpuMeter::default(), began: Instant::now() };
+        let mut system =
+            System { root: root.to_owned(), cpu: CpuMeter::default(), own: CpuMeter::default(), began: Instant::now() };
         // So that the first statistics speak of the time from here on, not from the machine's start.
         system.cpu_load();
+        system.own_load();
         system
     }
 
@@ -77,6 +83,13 @@ impl System {
     fn cpu_load(&mut self) -> f32 {
         let now = self.group_time().or_else(|| cpu::of_machine(&self.read("proc/stat")?));
         now.map_or(0.0, |now| self.cpu.load(now))
+    }
+
+    /// What this process takes of the cores it may use, 0 to 1.
+    pub fn own_load(&mut self) -> f32 {
+        let busy = self.read("proc/self/stat").and_then(|stat| cpu::of_process(&stat, TICKS));
+        let possible = self.began.elapsed().as_secs_f64() * self.cores();
+        busy.map_or(0.0, |busy| self.own.load(CpuTime { busy, possible }))
     }
 
     /// Time the group used, in microseconds, against its quota; `None` without a quota.

@@ -76,6 +76,35 @@ pub struct Numbers {
     pub key_idx: u8,
 }
 
+/// The descriptor in front of a whole frame of the lowest temporal layer, with the fields its stream has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// 15 bits.
+    pub picture_id: Option<u16>,
+    pub tl0_pic_idx: Option<u8>,
+    /// 5 bits.
+    pub key_idx: Option<u8>,
+}
+
+impl Start {
+    /// Writes it to the front of `out` and returns its length; `None` if `out` is too small.
+    pub fn write(&self, out: &mut [u8]) -> Option<usize> {
+        let id = self.picture_id.map(|id| PictureId::Long(id & 0x7FFF).to_bytes().0);
+        // RFC 7741 §4.2: TL0PICIDX goes with a TID, and TID and KEYIDX share a byte.
+        let tid = if self.tl0_pic_idx.is_some() { HAS_TL0_PIC_IDX | HAS_TID } else { 0 };
+        let key = self.key_idx.map_or(0, |_| HAS_KEY_IDX);
+        let fields = id.map_or(0, |_| HAS_PICTURE_ID) | tid | key;
+        let layer = (tid | key != 0).then(|| self.key_idx.unwrap_or(0) & KEY_IDX);
+        let extended = if fields == 0 { 0 } else { EXTENDED };
+        let mut at = put(out, 0, &[START | extended]);
+        at += if fields == 0 { 0 } else { put(out, at, &[fields]) };
+        at += id.map_or(0, |id| put(out, at, &id));
+        at += self.tl0_pic_idx.map_or(0, |index| put(out, at, &[index]));
+        at += layer.map_or(0, |layer| put(out, at, &[layer]));
+        (at <= out.len()).then_some(at)
+    }
+}
+
 /// Writes `numbers` over those the payload's descriptor has; sizes and all other bits stay. A malformed payload is left
 /// alone.
 ///
@@ -203,6 +232,25 @@ mod tests {
             let mut payload = before.to_vec();
             rewrite(&mut payload, &numbers);
             assert_eq!(payload, *after, "{before:02x?}");
+        }
+    }
+
+    #[test]
+    fn the_start_of_a_frame_has_what_its_stream_has() {
+        let start = Start { picture_id: Some(0x1234), tl0_pic_idx: Some(7), key_idx: Some(5) };
+        let cases: &[(Start, &[u8])] = &[
+            (start, &[0x90, 0xF0, 0x92, 0x34, 7, 0x05]),
+            (Start { tl0_pic_idx: None, ..start }, &[0x90, 0x90, 0x92, 0x34, 0x05]),
+            (Start { picture_id: None, key_idx: None, ..start }, &[0x90, 0x60, 7, 0x00]),
+            (Start::default(), &[0x10]),
+        ];
+        for (start, bytes) in cases {
+            let mut out = [0xEE; 6];
+            let length = start.write(&mut out).unwrap();
+            assert_eq!(out[..length], **bytes);
+            let read = Descriptor::parse(&out[..length]).unwrap();
+            assert!(read.starts_frame() && read.bytes == length);
+            assert_eq!(start.write(&mut out[..length - 1]), None);
         }
     }
 

@@ -3,9 +3,11 @@
 //!
 //! Called by `media`, which keeps the last [`Structure`] of each stream: later descriptors only point into it.
 
+mod mask;
 mod structure;
 mod write;
 
+pub use mask::Mask;
 pub use structure::{Indication, Indications, Layer, Structure, Template};
 pub use write::write;
 
@@ -21,6 +23,11 @@ pub const BYTES_MAX: usize = 255;
 pub type FrameDiffs = SmallVec<[u16; 4]>;
 /// By chain, the distance to the chain's previous frame; 0 for none.
 pub type ChainDiffs = SmallVec<[u8; 4]>;
+
+/// False only for descriptors that bring no structure; costs a look at one bit.
+pub fn may_bring_structure(bytes: &[u8]) -> bool {
+    bytes.get(MANDATORY_BYTES).is_some_and(|flags| flags & 0x80 != 0)
+}
 
 /// Why a descriptor could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

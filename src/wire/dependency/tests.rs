@@ -263,7 +263,53 @@ fn any_structure() -> impl Strategy<Value = Structure> {
     })
 }
 
+#[test]
+fn a_mask_is_put_where_it_belongs() {
+    let base = Mask::within(&l1t2(), 0, 0);
+    assert_eq!((base, base.is_all()), (Mask { active: 0b01, targets: 2 }, false));
+    assert!(Mask::within(&l1t2(), 0, 1).is_all());
+    let mut out = [0xEE; BYTES_MAX];
+    let short = pack(&mandatory(11, 5));
+    let length = base.write(&short, &mut out).unwrap();
+    assert_eq!(out[..length], pack(&[&mandatory(11, 5)[..], &[(0b01000, 5), (0b01, 2)]].concat()));
+    let length = base.write(&key_frame(), &mut out).unwrap();
+    let read = Descriptor::parse(&out[..length], None).unwrap();
+    assert_eq!((read.active_decode_targets, read.structure.as_deref()), (Some(0b01), Some(&l1t2())));
+    assert_eq!(Mask { active: 1, targets: 3 }.write(&key_frame(), &mut out), None, "of another structure");
+    assert_eq!(base.write(&short[..2], &mut out), None);
+}
+
 proptest! {
+    #[test]
+    fn a_mask_changes_nothing_else(
+        structure in any_structure(), brings: bool, index: usize, before in proptest::option::of(any::<u32>()),
+        after: u32, chain in proptest::option::of(any::<u8>()),
+    ) {
+        let index = index % structure.templates.len();
+        let template_id = (structure.template_id_offset + index as u8) % 64;
+        let mandatory = Mandatory { start_of_frame: true, end_of_frame: false, template_id, frame_number: 9 };
+        let mut descriptor = from_template(mandatory, &structure.templates[index], &structure);
+        descriptor.active_decode_targets = before.map(|active| active & structure.all_decode_targets());
+        if let (Some(chain), Some(first)) = (chain, descriptor.chain_diffs.first_mut()) {
+            *first = chain;
+        }
+        descriptor.structure = brings.then(|| Box::new(structure.clone()));
+        let mut bytes = [0; 1024];
+        let length = write(&mut bytes, &descriptor, Some(&structure)).unwrap();
+        let active = after & structure.all_decode_targets();
+        let mask = Mask { active, targets: structure.decode_targets.len() as u8 };
+        let mut out = [0; BYTES_MAX];
+        if let Some(length) = mask.write(&bytes[..length], &mut out) {
+            let expected = Descriptor { active_decode_targets: Some(active), ..descriptor };
+            prop_assert_eq!(Descriptor::parse(&out[..length], Some(&structure)), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn any_bytes_take_a_mask_or_none(bytes in vec(any::<u8>(), 0..300), active: u32, targets in 1u8..=32) {
+        Mask { active: active & (u32::MAX >> (32 - targets)), targets }.write(&bytes, &mut [0; BYTES_MAX]);
+    }
+
     #[test]
     fn what_is_written_is_read(
         structure in any_structure(), brings: bool, index: usize, frame_number: u16, flags in any::<(bool, bool)>(),

@@ -75,6 +75,24 @@ globalThis.cases = {
     return s && { energy: s.totalAudioEnergy ?? 0, packets: s.packetsReceived, lost: s.packetsLost };
   },
 
+  /** The widths decoded of a track from now until it has been gone for half a second. */
+  async widthsToTheEnd(identity) {
+    const { receiver } = publication(identity, 'video').track;
+    const widths = new Set();
+    for (let gone; !gone || performance.now() < gone + 500; await new Promise((r) => setTimeout(r, 5))) {
+      for (const entry of (await receiver.getStats()).values()) {
+        if (entry.type === 'inbound-rtp' && entry.frameWidth) widths.add(entry.frameWidth);
+      }
+      if (!publication(identity, 'video')) gone ??= performance.now();
+    }
+    return [...widths];
+  },
+
+  async unpublish(kind) {
+    const [{ track }] = [...room.localParticipant.trackPublications.values()].filter((p) => p.kind === kind);
+    await room.localParticipant.unpublishTrack(track);
+  },
+
   /** What a viewer of `identity` has seen and heard since the beginning. */
   async watched(identity) {
     const [v, a] = [await inbound(identity, 'video'), await inbound(identity, 'audio')];

@@ -47,6 +47,17 @@ for (const [mode, options] of MODES) {
   }, 150_000);
 }
 
+for (const [codec, blank] of [['vp8', 8], ['h264', 2]]) {
+  test(`the last picture of a track is black, ${codec}`, () =>
+    inRoom(['ann', 'bob'], {}, async ({ ann, bob }) => {
+      await ann.call('publish', { codec });
+      await watches(bob, 'ann', 640, 360);
+      const [widths] = await Promise.all([bob.call('widthsToTheEnd', 'ann'), ann.call('unpublish', 'video')]);
+      check(widths.at(-1) === blank, `widths decoded: ${widths}`);
+      return `widths decoded: ${widths}`;
+    }));
+}
+
 test('two pages, one single and one dual', async () => {
   const room = `mixed-${process.pid}`;
   const [a, b] = [await Tab.open(), await Tab.open()];
