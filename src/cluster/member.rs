@@ -1,10 +1,13 @@
 //! What the rest of the program sees of the other nodes. Without Redis there are none, and everything is here.
 
+use super::agent::{Census, Dispatches, Launcher, Workforce};
 use super::bus::Bus;
 use super::call::{Caller, Patience, RpcError};
 use super::chooser::Chooser;
 use super::delivery::Terms;
+use super::egress::EgressLauncher;
 use super::hosted::Hosted;
+use super::io::IoInfo;
 use super::method::Method;
 use super::neighbours::Watchers;
 use super::node::{Beat, Gauge, Identity};
@@ -13,6 +16,7 @@ use super::place::{Finder, Memory, Place, PlaceError};
 use super::redis::{ConnectError, Redis, Status};
 use super::relay::{self, Arrival, Relayed, Route};
 use super::serve::{Methods, Server};
+use super::sip_calls::SipCalls;
 use super::store::Store;
 use super::stream::{Stream, Streams};
 use super::sweep::Sweeper;
@@ -44,6 +48,7 @@ pub struct Member {
     bus: Bus,
     caller: Caller,
     server: Server,
+    workers: Workers,
     streams: Streams,
     route: Route,
     patience: Patience,
@@ -59,10 +64,34 @@ pub struct Member {
     every: Duration,
 }
 
+/// What is done together with workers, wherever they are.
+struct Workers {
+    io: Arc<IoInfo>,
+    egress: EgressLauncher,
+    sip: SipCalls,
+    agents: Arc<Workforce>,
+    dispatches: Arc<Dispatches>,
+}
+
+impl Workers {
+    fn new(redis: &Redis, bus: &Bus, caller: &Caller, server: &Server, config: &Config) -> Workers {
+        let io = Arc::new(IoInfo::new(redis.clone()));
+        let census = Census::new(caller.clone(), bus);
+        let launcher = Arc::new(Launcher::new(caller.clone(), census, &config.agents));
+        Workers {
+            egress: EgressLauncher::new(caller.clone(), io.clone(), Patience::from(&config.psrpc)),
+            sip: SipCalls::new(caller.clone(), io.clone()),
+            agents: Workforce::new(bus.clone(), server.clone(), config.agents.target_load),
+            dispatches: Dispatches::new(redis.clone(), launcher),
+            io,
+        }
+    }
+}
+
 /// Ends when dropped.
 pub struct Running {
     tasks: Vec<JoinHandle<()>>,
-    _registrations: [Registration; 2],
+    _registrations: [Registration; 3],
 }
 
 impl Drop for Running {
@@ -88,10 +117,12 @@ impl Cluster {
         let bus = Bus::start(redis.clone());
         let inbox_max = config.signal_relay.stream_buffer_size as usize;
         let (streams, accepted) = Streams::new(bus.clone(), &identity.id, inbox_max);
+        let (caller, server) = (Caller::new(bus.clone()), Server::new(bus.clone(), redis.clone()));
         let member = Member {
             store: Store::new(redis.clone()),
-            caller: Caller::new(bus.clone()),
-            server: Server::new(bus.clone(), redis.clone()),
+            workers: Workers::new(&redis, &bus, &caller, &server, config),
+            caller,
+            server,
             route: Route { terms: Terms::from(&config.signal_relay), status: redis.status() },
             patience: Patience::from(&config.psrpc),
             beat: Beat::new(identity.clone(), redis.clock()),
@@ -215,6 +246,29 @@ impl Member {
         self.server.methods()
     }
 
+    /// What egress, ingress and SIP workers are told and tell.
+    pub fn io(&self) -> &Arc<IoInfo> {
+        &self.workers.io
+    }
+
+    pub fn egress(&self) -> &EgressLauncher {
+        &self.workers.egress
+    }
+
+    pub fn sip(&self) -> &SipCalls {
+        &self.workers.sip
+    }
+
+    /// The agent workers connected here.
+    pub fn agents(&self) -> &Arc<Workforce> {
+        &self.workers.agents
+    }
+
+    /// Which agents the rooms here have asked for.
+    pub fn dispatches(&self) -> &Arc<Dispatches> {
+        &self.workers.dispatches
+    }
+
     /// Calls with the configured patience.
     pub async fn call<Req: Message, Res: Message + Default>(
         &self,
@@ -266,6 +320,7 @@ impl Member {
         let _ = self.hosted.set(hosted.clone());
         let (door, arrivals) = mpsc::channel(ARRIVALS_MAX);
         let (owner, beat, watch, memory) = (self.clone(), self.clone(), self.clone(), self.clone());
+        let io = self.workers.io.clone();
         let remembered = hosted.clone();
         let sweeper = Sweeper::new(self.redis.clone(), self.id());
         let tasks = vec![
@@ -277,9 +332,11 @@ impl Member {
             tokio::spawn(async move { memory.remember(&*remembered).await }),
             tokio::spawn(async move { watch.watchers.keep().await }),
             tokio::spawn(sweeper.keep()),
+            tokio::spawn(async move { io.keep_swept().await }),
             tokio::spawn(receive(doorway.streams, door, self.route.clone())),
         ];
-        let registrations = [self.streams.serve(), self.beat.listen(&self.bus)];
+        let registrations =
+            [self.streams.serve(), self.beat.listen(&self.bus), self.workers.io.serve(self.server.methods())];
         (Running { tasks, _registrations: registrations }, arrivals)
     }
 
