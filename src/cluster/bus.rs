@@ -139,6 +139,7 @@ async fn listen_once(
         table.confirm(version);
         heard.send_if_modified(|heard| !std::mem::replace(heard, true));
         tokio::select! {
+            biased;
             () = table.changed() => (),
             () = gone.notified() => return Err("the connection broke".to_owned()),
             () = sleep(REDIS_PING_INTERVAL) => answered(ping(&mut connection)).await?,

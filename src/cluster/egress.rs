@@ -7,7 +7,7 @@ use super::method;
 use crate::limits::{EGRESS_START_ATTEMPTS, EGRESS_START_PAUSE, EGRESS_START_TIMEOUT};
 use crate::proto::psrpc::ErrorCode;
 use crate::proto::rpc::StartEgressRequest;
-use crate::proto::{EgressInfo, EgressStatus, StopEgressRequest, UpdateStreamRequest, id};
+use crate::proto::{EgressInfo, EgressStatus, Kept, StopEgressRequest, UpdateStreamRequest, id};
 use rand::Rng;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl EgressLauncher {
         if let Err(error) = self.io.create_egress(info.clone()).await {
             tracing::warn!(egress = info.egress_id, %error, "a recording that has begun is not in the store");
         }
-        Ok(info)
+        Ok(info.into_message())
     }
 
     async fn room_id(&self, request: &StartEgressRequest) -> Result<String, RpcError> {
@@ -46,7 +46,7 @@ impl EgressLauncher {
         }
     }
 
-    async fn launch(&self, request: &StartEgressRequest) -> Result<EgressInfo, RpcError> {
+    async fn launch(&self, request: &StartEgressRequest) -> Result<Kept<EgressInfo>, RpcError> {
         for _ in 1..self.patience.attempts.max(1) {
             match self.launch_series(request).await {
                 Err(error) if error.is_transient() => (),
@@ -56,7 +56,7 @@ impl EgressLauncher {
         self.launch_series(request).await
     }
 
-    async fn launch_series(&self, request: &StartEgressRequest) -> Result<EgressInfo, RpcError> {
+    async fn launch_series(&self, request: &StartEgressRequest) -> Result<Kept<EgressInfo>, RpcError> {
         let mut attempt = 0;
         loop {
             let patience = Patience::once(self.first_timeout() * (1 << attempt));

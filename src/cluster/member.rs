@@ -28,7 +28,7 @@ use crate::proto::psrpc::ErrorCode;
 use crate::proto::{NodeState, Room, StartSession};
 use prost::Message;
 use redis::Cmd;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub struct Member {
     limit: Limit,
     hosted: OnceLock<Arc<dyn Hosted>>,
     /// Rooms claimed for this node that may not have begun yet.
-    promised: Mutex<HashMap<String, Instant>>,
+    promised: Mutex<BTreeMap<String, Instant>>,
     is_alone: AtomicBool,
     every: Duration,
 }
@@ -113,7 +113,16 @@ impl Cluster {
 
     /// Fails if Redis does not answer.
     pub async fn join(config: &Config, identity: Identity) -> Result<(Cluster, Doorway), ConnectError> {
-        let redis = Redis::connect(&config.redis).await?;
+        Cluster::join_on(Redis::connect(&config.redis).await?, config, identity, rand::random())
+    }
+
+    /// On a connection that is there. Nodes are chosen as `seed` has it.
+    pub fn join_on(
+        redis: Redis,
+        config: &Config,
+        identity: Identity,
+        seed: u64,
+    ) -> Result<(Cluster, Doorway), ConnectError> {
         let bus = Bus::start(redis.clone());
         let inbox_max = config.signal_relay.stream_buffer_size as usize;
         let (streams, accepted) = Streams::new(bus.clone(), &identity.id, inbox_max);
@@ -128,7 +137,7 @@ impl Cluster {
             beat: Beat::new(identity.clone(), redis.clock()),
             owned: Owned::new(redis.clone(), &identity.id),
             watchers: Watchers::new(redis.clone(), bus.clone()),
-            chooser: Chooser::new(config)?,
+            chooser: Chooser::new(config, seed)?,
             limit: config.limit.clone(),
             hosted: OnceLock::new(),
             promised: Mutex::default(),
@@ -346,6 +355,7 @@ impl Member {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
                 _ = looks.tick() => (),
                 () = self.beat.called() => (),
             }
@@ -371,7 +381,7 @@ impl Member {
         }
     }
 
-    fn promises(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+    fn promises(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
         self.promised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -126,9 +126,9 @@ pub const WORKER_REGISTERED: &str = "WorkerRegistered";
 pub const AGENT_INTERNAL: &str = AGENT;
 
 /// No topic: whichever node gets the request has the same store.
-pub const CREATE_EGRESS: Method<EgressInfo, ()> = Method::new(IO_INFO, "CreateEgress", CLAIMED_QUEUE);
-pub const UPDATE_EGRESS: Method<EgressInfo, ()> = Method::new(IO_INFO, "UpdateEgress", CLAIMED_QUEUE);
-pub const GET_EGRESS: Method<GetEgressRequest, EgressInfo> = Method::new(IO_INFO, "GetEgress", CLAIMED_QUEUE);
+pub const CREATE_EGRESS: Method<Kept<EgressInfo>, ()> = Method::new(IO_INFO, "CreateEgress", CLAIMED_QUEUE);
+pub const UPDATE_EGRESS: Method<Kept<EgressInfo>, ()> = Method::new(IO_INFO, "UpdateEgress", CLAIMED_QUEUE);
+pub const GET_EGRESS: Method<GetEgressRequest, Kept<EgressInfo>> = Method::new(IO_INFO, "GetEgress", CLAIMED_QUEUE);
 pub const LIST_EGRESS: Method<ListEgressRequest, ListEgressResponse> =
     Method::new(IO_INFO, "ListEgress", CLAIMED_QUEUE);
 pub const UPDATE_METRICS: Method<UpdateMetricsRequest, ()> = Method::new(IO_INFO, "UpdateMetrics", CLAIMED_QUEUE);
@@ -160,7 +160,7 @@ impl SipInfo {
 }
 
 /// Topic: an empty one.
-pub const START_EGRESS: Method<rpc::StartEgressRequest, EgressInfo> =
+pub const START_EGRESS: Method<rpc::StartEgressRequest, Kept<EgressInfo>> =
     Method::new(EGRESS, "StartEgress", EGRESS_AFFINITY);
 pub const LIST_ACTIVE_EGRESS: Method<ListActiveEgressRequest, ListActiveEgressResponse> =
     Method::new(EGRESS, "ListActiveEgress", MULTI);

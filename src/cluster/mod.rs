@@ -10,6 +10,7 @@ mod chooser;
 mod claim;
 mod clock;
 mod delivery;
+mod dialer;
 pub mod drain;
 mod egress;
 mod hosted;
@@ -39,6 +40,7 @@ mod tests;
 mod version;
 
 pub use call::{Patience, RpcError};
+pub use dialer::{Dialer, Pipe};
 pub use egress::EgressLauncher;
 pub use hosted::{Hosted, Record};
 pub use io::{Event, Events, IoInfo};

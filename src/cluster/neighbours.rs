@@ -11,7 +11,7 @@ use crate::limits::{NODE_FRESH_SECONDS, NODE_MISSING_LOOKS, NODE_MUTE_LOOKS, NOD
 use crate::proto::Node;
 use prost::Message;
 use redis::{Cmd, Script};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
@@ -33,7 +33,7 @@ pub struct Watchers {
     bus: Bus,
     /// Whether PUBSUB NUMSUB sees all subscribers, which in a Redis cluster it does not.
     sees_subscribers: bool,
-    watched: Mutex<HashMap<String, Watched>>,
+    watched: Mutex<BTreeMap<String, Watched>>,
     begun: Notify,
 }
 
@@ -181,7 +181,7 @@ impl Watchers {
         self.redis.run(EVICT.key(keys::NODES).arg(node).arg(entry)).await
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Watched>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Watched>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,38 +7,39 @@ use crate::cluster::redis::StoreError;
 use crate::limits::{EGRESS_KEPT, EGRESS_SWEEP_INTERVAL};
 use crate::proto::psrpc::ErrorCode;
 use crate::proto::rpc::UpdateMetricsRequest;
-use crate::proto::{EgressInfo, EgressStatus, ListEgressRequest, ListEgressResponse};
-use prost::Message;
+use crate::proto::{EgressInfo, EgressStatus, Kept, ListEgressRequest, ListEgressResponse};
 use redis::Cmd;
 use std::collections::HashMap;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 impl IoInfo {
     /// Does nothing if it is there already: server and worker both report it.
-    pub async fn create_egress(&self, info: EgressInfo) -> Result<(), RpcError> {
+    pub async fn create_egress(&self, info: Kept<EgressInfo>) -> Result<(), RpcError> {
         if self.store.entry::<EgressInfo>(keys::EGRESS, &info.egress_id).await?.is_some() {
             return Ok(());
         }
         self.write_egress(&info).await?;
         self.redis.query::<()>(&Cmd::sadd(keys::room_egress(&info.room_name), &info.egress_id)).await?;
-        self.raise(Event::EgressStarted(info));
+        self.raise(Event::EgressStarted(info.into_message()));
         Ok(())
     }
 
-    pub async fn update_egress(&self, info: EgressInfo) -> Result<(), RpcError> {
+    pub async fn update_egress(&self, info: Kept<EgressInfo>) -> Result<(), RpcError> {
         let written = self.write_changed_egress(&info).await;
         match info.status() {
             EgressStatus::EgressStarting => (),
-            EgressStatus::EgressActive | EgressStatus::EgressEnding => self.raise(Event::EgressUpdated(info)),
+            EgressStatus::EgressActive | EgressStatus::EgressEnding => {
+                self.raise(Event::EgressUpdated(info.into_message()))
+            }
             EgressStatus::EgressComplete
             | EgressStatus::EgressFailed
             | EgressStatus::EgressAborted
-            | EgressStatus::EgressLimitReached => self.raise(Event::EgressEnded(info)),
+            | EgressStatus::EgressLimitReached => self.raise(Event::EgressEnded(info.into_message())),
         }
         Ok(written?)
     }
 
-    async fn write_changed_egress(&self, info: &EgressInfo) -> Result<(), StoreError> {
+    async fn write_changed_egress(&self, info: &Kept<EgressInfo>) -> Result<(), StoreError> {
         self.write_egress(info).await?;
         if info.ended_at != 0 {
             let ended = format!("{}|{}", info.room_name, info.ended_at);
@@ -47,18 +48,18 @@ impl IoInfo {
         Ok(())
     }
 
-    async fn write_egress(&self, info: &EgressInfo) -> Result<(), StoreError> {
-        self.redis.query(&Cmd::hset(keys::EGRESS, &info.egress_id, info.encode_to_vec())).await
+    async fn write_egress(&self, info: &Kept<EgressInfo>) -> Result<(), StoreError> {
+        self.redis.query(&Cmd::hset(keys::EGRESS, &info.egress_id, info.bytes())).await
     }
 
-    pub async fn egress(&self, id: &str) -> Result<EgressInfo, RpcError> {
+    pub async fn egress(&self, id: &str) -> Result<Kept<EgressInfo>, RpcError> {
         let missing = || RpcError::new(ErrorCode::NotFound, "egress does not exist");
         self.store.entry(keys::EGRESS, id).await?.ok_or_else(missing)
     }
 
     pub async fn list_egress(&self, request: &ListEgressRequest) -> Result<ListEgressResponse, RpcError> {
         if !request.egress_id.is_empty() {
-            let items = vec![self.egress(&request.egress_id).await?];
+            let items = vec![self.egress(&request.egress_id).await?.into_message()];
             return Ok(ListEgressResponse { items, ..ListEgressResponse::default() });
         }
         let mut items: Vec<EgressInfo> = match request.room_name.as_str() {
