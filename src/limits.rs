@@ -364,6 +364,36 @@ pub const CALL_HEARD_MAX: usize = 64;
 /// Answers to a question to everybody: more nodes than any cluster has.
 pub const MULTI_ANSWERS_MAX: usize = 4_096;
 
+/// How long an ended recording is told of, and how often such are looked for (CLUSTER.md §4.3).
+pub const EGRESS_KEPT: Duration = Duration::from_secs(24 * 3600);
+pub const EGRESS_SWEEP_INTERVAL: Duration = Duration::from_secs(30 * 60);
+
+/// Tries to write an ingress that others write at the same time (CLUSTER.md §4).
+pub const INGRESS_WRITE_ATTEMPTS: usize = 5;
+
+/// Tries at starting a recording, the time of the first, and what the first pause is a multiple of (CLUSTER.md §1.10): a worker
+/// may first have to be started.
+pub const EGRESS_START_ATTEMPTS: u32 = 3;
+pub const EGRESS_START_TIMEOUT: Duration = Duration::from_secs(10);
+pub const EGRESS_START_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a call by telephone may take to be set up, and to be answered where the caller waits for that (CLUSTER.md §2.3).
+pub const SIP_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+pub const SIP_ANSWER_TIMEOUT: Duration = Duration::from_secs(80);
+
+/// How long nodes are waited for that may have agent workers, and how long what they said is believed (CLUSTER.md §2.4).
+pub const AGENT_CENSUS_TIMEOUT: Duration = Duration::from_secs(5);
+pub const AGENT_CENSUS_KEPT: Duration = Duration::from_secs(60);
+
+/// How long a worker has to take a job (CLUSTER.md §1.10).
+pub const AGENT_JOB_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Jobs of one dispatch that were taken and not noted yet: one for each namespace of workers.
+pub const AGENT_JOBS_MAX: usize = 64;
+
+/// Namespaces and names of workers a node believes another: more than any operator gives out.
+pub const AGENT_NAMES_MAX: usize = 4_096;
+
 /// How long a message's lock stands (CLUSTER.md §1.6).
 pub const QUEUE_LOCK_SECONDS: u64 = 5;
 

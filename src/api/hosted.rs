@@ -4,7 +4,6 @@
 use crate::cluster::{Cluster, Hosted, Member, Methods, Record, Registration, RpcError, method};
 use crate::proto;
 use crate::proto::psrpc::ErrorCode;
-use crate::proto::rpc::CheckEnabledResponse;
 use crate::room::{Directory, RoomError};
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
@@ -34,12 +33,16 @@ impl HostedRooms {
     fn serve(&self, room: &str) {
         let Some(identities) = self.directory.ledger().identities(room) else {
             self.lock().remove(room);
+            self.member.dispatches().forget(room);
             return;
         };
         let mut served = self.lock();
-        let entry = served.entry(room.to_owned()).or_insert_with(|| Served {
-            _room: serve_room(&self.member, &self.directory, room).serve(),
-            participants: HashMap::new(),
+        let entry = served.entry(room.to_owned()).or_insert_with(|| {
+            let methods = serve_room(&self.member, &self.directory, room);
+            Served {
+                _room: serve_dispatches(methods, &self.member, &self.directory, room).serve(),
+                participants: HashMap::new(),
+            }
         });
         entry.participants.retain(|identity, _| identities.contains(identity));
         for identity in identities {
@@ -59,9 +62,7 @@ impl Hosted for HostedRooms {
     }
 
     fn record(&self, room: &str) -> Option<Record> {
-        let page = self.directory.ledger().read(room)?;
-        let participants = page.participants.into_values().collect();
-        Some(Record { room: page.room, internal: page.internal, participants })
+        record(&self.directory, room)
     }
 
     fn take_changed(&self) -> Vec<String> {
@@ -83,17 +84,22 @@ impl Hosted for HostedRooms {
     }
 }
 
+fn record(directory: &Directory, room: &str) -> Option<Record> {
+    let page = directory.ledger().read(room)?;
+    let participants = page.participants.into_values().collect();
+    Some(Record { room: page.room, internal: page.internal, participants })
+}
+
 fn serve_node(member: &Arc<Member>, directory: &Arc<Directory>, cluster: &Cluster) -> Methods {
-    let (directory, cluster) = (directory.clone(), cluster.clone());
+    let (directory, cluster, agents) = (directory.clone(), cluster.clone(), member.agents().clone());
     let create = move |request: proto::CreateRoomRequest| {
         let (directory, cluster) = (directory.clone(), cluster.clone());
         async move { Ok(create(&directory, &cluster, request).await?) }
     };
-    member
-        .methods()
-        .with(&method::CREATE_ROOM, &[member.id()], create)
-        // No agent worker is connected here.
-        .with(&method::CHECK_ENABLED, &[], |_| async { Ok(CheckEnabledResponse::default()) })
+    member.methods().with(&method::CREATE_ROOM, &[member.id()], create).with(&method::CHECK_ENABLED, &[], move |_| {
+        let enabled = agents.enabled();
+        async { Ok(enabled) }
+    })
 }
 
 /// On the node it was given to. Returns when others can find the room.
@@ -155,6 +161,31 @@ fn serve_room(member: &Arc<Member>, directory: &Arc<Directory>, room: &str) -> M
         )
 }
 
+/// The room's agents.
+fn serve_dispatches(methods: Methods, member: &Arc<Member>, directory: &Arc<Directory>, room: &str) -> Methods {
+    let topic = &[room];
+    let (creator, deleter, lister) =
+        (member.dispatches().clone(), member.dispatches().clone(), member.dispatches().clone());
+    let directory = directory.clone();
+    let create = move |request: proto::AgentDispatch| {
+        let (dispatches, record) = (creator.clone(), record(&directory, &request.room));
+        async move { dispatches.create(&record.ok_or_else(no_room)?, request).await }
+    };
+    let delete = move |request: proto::DeleteAgentDispatchRequest| {
+        let deleted = deleter.delete(&request.room, &request.dispatch_id);
+        async move { deleted }
+    };
+    let list = move |request: proto::ListAgentDispatchRequest| {
+        let agent_dispatches = lister.list(&request.room, &request.dispatch_id);
+        async move { Ok(proto::ListAgentDispatchResponse { agent_dispatches }) }
+    };
+    methods.with(&method::CREATE_DISPATCH, topic, create).with(&method::DELETE_DISPATCH, topic, delete).with(
+        &method::LIST_DISPATCH,
+        topic,
+        list,
+    )
+}
+
 fn serve_participant(member: &Arc<Member>, directory: &Arc<Directory>, room: &str, identity: &str) -> Methods {
     let topic = method::participant_topic(room, identity);
     let topic = &[topic.as_str()];
@@ -213,6 +244,10 @@ where
 {
     let directory = directory.clone();
     move |request| answer(directory.clone(), request)
+}
+
+fn no_room() -> RpcError {
+    RpcError::new(ErrorCode::NotFound, "requested room does not exist")
 }
 
 fn not_implemented() -> RpcError {

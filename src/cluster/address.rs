@@ -1,6 +1,7 @@
 //! From the configuration's `redis` section to clients of one Redis, of what Sentinel watches, or of a Redis cluster
 //! (CLUSTER.md §7).
 
+use super::dialer::Dialer;
 use crate::config::{Redis as Config, RedisTls};
 use crate::limits::REDIS_ANSWER_TIMEOUT;
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
@@ -34,6 +35,7 @@ pub enum AddressError {
 
 /// Where commands go.
 pub enum Source {
+    Pipes(Dialer),
     Single(Client),
     Sentinel(Mutex<SentinelClient>),
     Cluster {

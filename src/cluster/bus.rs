@@ -169,6 +169,7 @@ async fn listen_once(
         table.confirm(version);
         heard.send_if_modified(|heard| !std::mem::replace(heard, true));
         tokio::select! {
+            biased;
             () = table.changed() => (),
             () = gone.notified() => return Err("the connection broke".to_owned()),
             () = sleep(REDIS_PING_INTERVAL) => answered(patience, ping(&mut connection)).await?,

@@ -11,6 +11,7 @@ use crate::proto::id;
 use crate::proto::psrpc::{ClaimRequest, ClaimResponse, ErrorCode, Request, Response, Wrapped};
 use prost::Message;
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -29,16 +30,16 @@ impl RpcError {
         RpcError { code, message: message.into() }
     }
 
-    fn no_response() -> RpcError {
+    pub(super) fn no_response() -> RpcError {
         RpcError::new(ErrorCode::Unavailable, "no response from servers")
     }
 
-    fn overdue() -> RpcError {
+    pub(super) fn overdue() -> RpcError {
         RpcError::new(ErrorCode::DeadlineExceeded, "request timed out")
     }
 
     /// Whether another try may help.
-    fn is_transient(&self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         matches!(self.code, ErrorCode::DeadlineExceeded | ErrorCode::Unavailable)
     }
 }
@@ -147,16 +148,26 @@ impl Caller {
         request: &Req,
         patience: Duration,
     ) -> Vec<Res> {
+        let mut answers = self.ask_all(method, topic, request, patience);
+        let mut all = Vec::new();
+        while let Some(answer) = answers.next().await {
+            all.push(answer);
+        }
+        all
+    }
+
+    /// The same, one by one as they come.
+    pub fn ask_all<Req: Message, Res: Message + Default>(
+        &self,
+        method: &Method<Req, Res>,
+        topic: &[&str],
+        request: &Req,
+        patience: Duration,
+    ) -> Answers<Res> {
         let deadline = Instant::now() + patience;
         let to = channel::request(method.service, method.name, topic);
-        let mut waiting = self.send(to, &request.encode_to_vec(), patience, true);
-        let mut answers = Vec::new();
-        while answers.len() < MULTI_ANSWERS_MAX
-            && let Ok(response) = waiting.response(deadline).await
-        {
-            answers.extend(decode(response));
-        }
-        answers
+        let waiting = self.send(to, &request.encode_to_vec(), patience, true);
+        Answers { waiting, deadline, left: MULTI_ANSWERS_MAX, of: PhantomData }
     }
 
     fn send(&self, to: String, raw: &[u8], patience: Duration, multi: bool) -> Waiting {
@@ -175,6 +186,27 @@ impl Caller {
         };
         self.bus.publish(to, request.wrap());
         Waiting { pending: self.pending.clone(), request_id, heard }
+    }
+}
+
+/// What comes back when everybody was asked.
+pub struct Answers<Res> {
+    waiting: Waiting,
+    deadline: Instant,
+    left: usize,
+    of: PhantomData<fn() -> Res>,
+}
+
+impl<Res: Message + Default> Answers<Res> {
+    /// `None` when the time is over.
+    pub async fn next(&mut self) -> Option<Res> {
+        while self.left > 0 {
+            self.left -= 1;
+            if let Ok(answer) = decode(self.waiting.response(self.deadline).await.ok()?) {
+                return Some(answer);
+            }
+        }
+        None
     }
 }
 

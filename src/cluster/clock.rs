@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
 
 /// A longer round trip says too little of what time it was when Redis answered.
 const ROUND_TRIP_MAX: Duration = Duration::from_millis(500);
@@ -16,17 +17,30 @@ fn local_ns() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Clones tell the same time.
-#[derive(Clone, Debug, Default)]
+/// Clones tell the same time. Between two answers of Redis it runs with tokio's clock, which nobody sets.
+#[derive(Clone, Debug)]
 pub struct Clock {
-    /// Nanoseconds that Redis is ahead.
-    offset: Arc<AtomicI64>,
+    began: Instant,
+    /// What time it was then.
+    began_ns: Arc<AtomicI64>,
+    /// Nanoseconds that Redis was ahead of this machine when it was asked last.
+    ahead: Arc<AtomicI64>,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock { began: Instant::now(), began_ns: Arc::new(local_ns().into()), ahead: Arc::default() }
+    }
 }
 
 impl Clock {
     /// Nanoseconds since 1970, as psrpc counts.
     pub fn unix_ns(&self) -> i64 {
-        local_ns().saturating_add(self.offset.load(Ordering::Relaxed))
+        self.began_ns.load(Ordering::Relaxed).saturating_add(self.elapsed_ns())
+    }
+
+    fn elapsed_ns(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_nanos()).unwrap_or(i64::MAX)
     }
 
     /// Seconds since 1970, as nodes count.
@@ -38,13 +52,15 @@ impl Clock {
     pub fn learn(&self, redis_ns: i64, round_trip: Duration) {
         if round_trip <= ROUND_TRIP_MAX {
             let half = i64::try_from(round_trip.as_nanos() / 2).unwrap_or_default();
-            self.offset.store(redis_ns.saturating_add(half).saturating_sub(local_ns()), Ordering::Relaxed);
+            let now_ns = redis_ns.saturating_add(half);
+            self.began_ns.store(now_ns.saturating_sub(self.elapsed_ns()), Ordering::Relaxed);
+            self.ahead.store(now_ns.saturating_sub(local_ns()), Ordering::Relaxed);
         }
     }
 
     /// How far this machine is from Redis, in milliseconds; positive if Redis is ahead.
     pub fn offset_ms(&self) -> i64 {
-        self.offset.load(Ordering::Relaxed) / 1_000_000
+        self.ahead.load(Ordering::Relaxed) / 1_000_000
     }
 }
 

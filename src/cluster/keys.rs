@@ -23,6 +23,31 @@ pub const ROOMS: &str = "rooms";
 /// Hash: room → `livekit.RoomInternal`.
 pub const ROOM_INTERNAL: &str = "room_internal";
 
+/// Hash: egress id → `livekit.EgressInfo`.
+pub const EGRESS: &str = "egress";
+
+/// Hash: egress id → `room|unix nanoseconds`, of those that have ended.
+pub const ENDED_EGRESS: &str = "ended_egress";
+
+/// Hash: ingress id → `livekit.IngressInfo` without its state. The braces below are hash tags: a Redis cluster keeps all that
+/// is of ingress in one slot with this.
+pub const INGRESS: &str = "ingress";
+
+/// Hash: stream key → ingress id.
+pub const STREAM_KEYS: &str = "{ingress}_stream_key";
+
+/// Hash: trunk id → `livekit.SIPTrunkInfo`, of before there were two kinds.
+pub const SIP_TRUNKS: &str = "sip_trunk";
+
+/// Hash: trunk id → `livekit.SIPInboundTrunkInfo`.
+pub const SIP_INBOUND_TRUNKS: &str = "sip_inbound_trunk";
+
+/// Hash: trunk id → `livekit.SIPOutboundTrunkInfo`.
+pub const SIP_OUTBOUND_TRUNKS: &str = "sip_outbound_trunk";
+
+/// Hash: rule id → `livekit.SIPDispatchRuleInfo`.
+pub const SIP_DISPATCH_RULES: &str = "sip_dispatch_rule";
+
 /// String, our own: which node sweeps.
 pub const SWEEPER: &str = "lkops_sweeper";
 
@@ -44,4 +69,19 @@ pub fn agent_jobs(room: &str) -> String {
 /// String: whose turn it is to load or create the room's record.
 pub fn room_lock(room: &str) -> String {
     format!("room_lock:{room}")
+}
+
+/// Set: egress ids; of those without a room, too.
+pub fn room_egress(room: &str) -> String {
+    format!("egress:room:{room}")
+}
+
+/// Set: ingress ids.
+pub fn room_ingress(room: &str) -> String {
+    format!("room_{{ingress}}:{room}")
+}
+
+/// String: `livekit.IngressState`.
+pub fn ingress_state(id: &str) -> String {
+    format!("{{ingress}}_state:{id}")
 }

@@ -1,10 +1,13 @@
 //! What the rest of the program sees of the other nodes. Without Redis there are none, and everything is here.
 
+use super::agent::{Census, Dispatches, Launcher, Workforce};
 use super::bus::Bus;
 use super::call::{Caller, Patience, RpcError};
 use super::chooser::Chooser;
 use super::delivery::Terms;
+use super::egress::EgressLauncher;
 use super::hosted::Hosted;
+use super::io::IoInfo;
 use super::method::Method;
 use super::neighbours::Watchers;
 use super::node::{Beat, Gauge, Identity};
@@ -13,6 +16,7 @@ use super::place::{Finder, Memory, Place, PlaceError};
 use super::redis::{ConnectError, Redis, Status, StoreError};
 use super::relay::{self, Arrival, Relayed, Route};
 use super::serve::{Methods, Server};
+use super::sip_calls::SipCalls;
 use super::store::Store;
 use super::stream::{Stream, Streams};
 use super::sweep::Sweeper;
@@ -24,7 +28,7 @@ use crate::proto::psrpc::ErrorCode;
 use crate::proto::{NodeState, Room, StartSession};
 use prost::Message;
 use redis::Cmd;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -44,6 +48,7 @@ pub struct Member {
     bus: Bus,
     caller: Caller,
     server: Server,
+    workers: Workers,
     streams: Streams,
     route: Route,
     patience: Patience,
@@ -54,15 +59,39 @@ pub struct Member {
     limit: Limit,
     hosted: OnceLock<Arc<dyn Hosted>>,
     /// Rooms claimed for this node that may not have begun yet.
-    promised: Mutex<HashMap<String, Instant>>,
+    promised: Mutex<BTreeMap<String, Instant>>,
     is_alone: AtomicBool,
     every: Duration,
+}
+
+/// What is done together with workers, wherever they are.
+struct Workers {
+    io: Arc<IoInfo>,
+    egress: EgressLauncher,
+    sip: SipCalls,
+    agents: Arc<Workforce>,
+    dispatches: Arc<Dispatches>,
+}
+
+impl Workers {
+    fn new(redis: &Redis, bus: &Bus, caller: &Caller, server: &Server, config: &Config) -> Workers {
+        let io = Arc::new(IoInfo::new(redis.clone()));
+        let census = Census::new(caller.clone(), bus);
+        let launcher = Arc::new(Launcher::new(caller.clone(), census, &config.agents));
+        Workers {
+            egress: EgressLauncher::new(caller.clone(), io.clone(), Patience::from(&config.psrpc)),
+            sip: SipCalls::new(caller.clone(), io.clone()),
+            agents: Workforce::new(bus.clone(), server.clone(), config.agents.target_load),
+            dispatches: Dispatches::new(redis.clone(), launcher),
+            io,
+        }
+    }
 }
 
 /// Ends when dropped.
 pub struct Running {
     tasks: Vec<JoinHandle<()>>,
-    _registrations: [Registration; 2],
+    _registrations: [Registration; 3],
 }
 
 impl Drop for Running {
@@ -84,20 +113,31 @@ impl Cluster {
 
     /// Fails if Redis does not answer.
     pub async fn join(config: &Config, identity: Identity) -> Result<(Cluster, Doorway), ConnectError> {
-        let redis = Redis::connect(&config.redis).await?;
+        Cluster::join_on(Redis::connect(&config.redis).await?, config, identity, rand::random())
+    }
+
+    /// On a connection that is there. Nodes are chosen as `seed` has it.
+    pub fn join_on(
+        redis: Redis,
+        config: &Config,
+        identity: Identity,
+        seed: u64,
+    ) -> Result<(Cluster, Doorway), ConnectError> {
         let bus = Bus::start(redis.clone());
         let inbox_max = config.signal_relay.stream_buffer_size as usize;
         let (streams, accepted) = Streams::new(bus.clone(), &identity.id, inbox_max);
+        let (caller, server) = (Caller::new(bus.clone()), Server::new(bus.clone(), redis.clone()));
         let member = Member {
             store: Store::new(redis.clone()),
-            caller: Caller::new(bus.clone()),
-            server: Server::new(bus.clone(), redis.clone()),
+            workers: Workers::new(&redis, &bus, &caller, &server, config),
+            caller,
+            server,
             route: Route { terms: Terms::from(&config.signal_relay), status: redis.status() },
             patience: Patience::from(&config.psrpc),
             beat: Beat::new(identity.clone(), redis.clock()),
             owned: Owned::new(redis.clone(), &identity.id),
             watchers: Watchers::new(redis.clone(), bus.clone()),
-            chooser: Chooser::new(config)?,
+            chooser: Chooser::new(config, seed)?,
             limit: config.limit.clone(),
             hosted: OnceLock::new(),
             promised: Mutex::default(),
@@ -215,6 +255,29 @@ impl Member {
         self.server.methods()
     }
 
+    /// What egress, ingress and SIP workers are told and tell.
+    pub fn io(&self) -> &Arc<IoInfo> {
+        &self.workers.io
+    }
+
+    pub fn egress(&self) -> &EgressLauncher {
+        &self.workers.egress
+    }
+
+    pub fn sip(&self) -> &SipCalls {
+        &self.workers.sip
+    }
+
+    /// The agent workers connected here.
+    pub fn agents(&self) -> &Arc<Workforce> {
+        &self.workers.agents
+    }
+
+    /// Which agents the rooms here have asked for.
+    pub fn dispatches(&self) -> &Arc<Dispatches> {
+        &self.workers.dispatches
+    }
+
     /// Calls with the configured patience.
     pub async fn call<Req: Message, Res: Message + Default>(
         &self,
@@ -266,9 +329,11 @@ impl Member {
         let _ = self.hosted.set(hosted.clone());
         let (door, arrivals) = mpsc::channel(ARRIVALS_MAX);
         let (owner, beat, watch, memory) = (self.clone(), self.clone(), self.clone(), self.clone());
+        let io = self.workers.io.clone();
         let remembered = hosted.clone();
         let sweeper = Sweeper::new(self.redis.clone(), self.id());
-        let registrations = [self.streams.serve(), self.beat.listen(&self.bus)];
+        let registrations =
+            [self.streams.serve(), self.beat.listen(&self.bus), self.workers.io.serve(self.server.methods())];
         let tasks = vec![
             tokio::spawn(async move { owner.owned.keep(&*hosted, &owner.watchers).await }),
             tokio::spawn(async move {
@@ -280,6 +345,7 @@ impl Member {
             tokio::spawn(async move { memory.remember(&*remembered).await }),
             tokio::spawn(async move { watch.watchers.keep().await }),
             tokio::spawn(sweeper.keep()),
+            tokio::spawn(async move { io.keep_swept().await }),
             tokio::spawn(receive(doorway.streams, door, self.route.clone())),
         ];
         (Running { tasks, _registrations: registrations }, arrivals)
@@ -291,6 +357,7 @@ impl Member {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
                 _ = looks.tick() => (),
                 () = self.beat.called() => (),
             }
@@ -322,7 +389,7 @@ impl Member {
         }
     }
 
-    fn promises(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+    fn promises(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
         self.promised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

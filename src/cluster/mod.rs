@@ -2,6 +2,7 @@
 //! name only, and relays signalling without looking at it. Called by `signal`, `api`, `server` and `ops`.
 
 mod address;
+pub mod agent;
 mod bus;
 mod call;
 mod channel;
@@ -9,8 +10,11 @@ mod chooser;
 mod claim;
 mod clock;
 mod delivery;
+mod dialer;
 pub mod drain;
+mod egress;
 mod hosted;
+mod io;
 pub mod keys;
 mod member;
 pub mod method;
@@ -25,6 +29,8 @@ pub mod region;
 mod relay;
 pub mod select;
 mod serve;
+mod sip;
+mod sip_calls;
 mod store;
 mod stream;
 mod sweep;
@@ -34,7 +40,10 @@ mod tests;
 mod version;
 
 pub use call::{Patience, RpcError};
+pub use dialer::{Dialer, Pipe};
+pub use egress::EgressLauncher;
 pub use hosted::{Hosted, Record};
+pub use io::{Event, Events, IoInfo};
 pub use member::{Cluster, Doorway, Member, Running};
 pub use neighbours::{is_fresh, is_heard};
 pub use node::{Gauge, Identity};
@@ -42,5 +51,6 @@ pub use place::{Place, PlaceError};
 pub use redis::{ConnectError, Redis, Status, StoreError};
 pub use relay::{Arrival, Relayed};
 pub use serve::Methods;
+pub use sip_calls::SipCalls;
 pub use store::Store;
 pub use table::Registration;

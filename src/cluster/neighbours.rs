@@ -11,7 +11,7 @@ use crate::limits::{NODE_FRESH_SECONDS, NODE_MISSING_LOOKS, NODE_MUTE_LOOKS, NOD
 use crate::proto::Node;
 use prost::Message;
 use redis::{Cmd, Script};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
@@ -41,7 +41,7 @@ pub async fn is_heard(redis: &Redis, node: &str) -> Result<Option<bool>, StoreEr
 pub struct Watchers {
     redis: Redis,
     bus: Bus,
-    watched: Mutex<HashMap<String, Watched>>,
+    watched: Mutex<BTreeMap<String, Watched>>,
     begun: Notify,
 }
 
@@ -176,7 +176,7 @@ impl Watchers {
         self.redis.run(EVICT.key(keys::NODES).arg(node).arg(entry)).await
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Watched>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Watched>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

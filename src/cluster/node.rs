@@ -97,6 +97,7 @@ impl Beat {
         let mut is_first = true;
         loop {
             tokio::select! {
+                biased;
                 _ = ticks.tick() => (),
                 _ = state.changed() => (),
                 _ = status.changed() => (),

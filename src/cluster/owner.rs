@@ -57,7 +57,7 @@ impl Owned {
         let mut session = session_of(&status.borrow());
         loop {
             tokio::select! {
-                () = hosted.changed() => self.bring(hosted.take_changed(), hosted, neighbours).await,
+                biased;
                 () = self.lost.notified() => self.put_back(hosted, neighbours).await,
                 Ok(()) = status.changed() => {
                     let now = session_of(&status.borrow_and_update());
@@ -67,6 +67,8 @@ impl Owned {
                     }
                 }
                 _ = looks.tick() => self.verify(hosted, neighbours).await,
+                // Last: it may happen all the time.
+                () = hosted.changed() => self.bring(hosted.take_changed(), hosted, neighbours).await,
             }
         }
     }

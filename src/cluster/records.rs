@@ -7,14 +7,14 @@ use futures_util::future::try_join_all;
 use prost::Message;
 use redis::{Cmd, Pipeline};
 use rustc_hash::FxHasher;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::Hasher;
 
 /// What the store was told of a room last, by digest, so that what has not changed is not written again.
 #[derive(Default)]
 pub struct Written {
     room: Option<u64>,
-    participants: HashMap<String, u64>,
+    participants: BTreeMap<String, u64>,
 }
 
 impl Written {
@@ -46,13 +46,13 @@ impl Written {
         (Written { room: Some(digest), participants }, commands)
     }
 
-    fn plan_participants(&self, record: &Record, commands: &mut Pipeline) -> HashMap<String, u64> {
+    fn plan_participants(&self, record: &Record, commands: &mut Pipeline) -> BTreeMap<String, u64> {
         let key = keys::participants(&record.room.name);
         if self.room.is_none() {
             // Nobody knows what is there.
             commands.del(&key).ignore();
         }
-        let mut now = HashMap::with_capacity(record.participants.len());
+        let mut now = BTreeMap::new();
         for info in &record.participants {
             let bytes = info.encode_to_vec();
             let digest = digest([bytes.as_slice()]);

@@ -3,6 +3,7 @@
 
 use super::address::{self, AddressError, Source};
 use super::clock::Clock;
+use super::dialer::Dialer;
 use crate::config::Redis as Config;
 use crate::limits::{REDIS_PING_INTERVAL, REDIS_RETRY_INTERVAL, REDIS_STEADY};
 use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
@@ -105,9 +106,18 @@ impl Drop for Keeper {
 impl Redis {
     /// Fails if Redis does not answer now; later it may come and go.
     pub async fn connect(config: &Config) -> Result<Redis, ConnectError> {
+        Redis::connect_to(address::source(config)?, config).await
+    }
+
+    /// By connections of somebody else's making.
+    pub async fn connect_by(dialer: Dialer, config: &Config) -> Result<Redis, ConnectError> {
+        Redis::connect_to(Source::Pipes(dialer), config).await
+    }
+
+    async fn connect_to(source: Source, config: &Config) -> Result<Redis, ConnectError> {
         let status = watch::Sender::new(Status::Down { since: Instant::now(), why: "not connected yet".to_owned() });
         let shared = Arc::new(Shared {
-            source: address::source(config)?,
+            source,
             dial_timeout: address::dial_timeout(config),
             answer_timeout: address::answer_timeout(config),
             connection: Mutex::default(),
@@ -230,6 +240,7 @@ impl Shared {
     async fn dial(&self) -> Result<Connection, RedisError> {
         let config = self.config();
         Ok(match &self.source {
+            Source::Pipes(dialer) => Connection::One(dialer.dial(&config).await?),
             Source::Single(client) => {
                 Connection::One(client.get_multiplexed_async_connection_with_config(&config).await?)
             }
@@ -242,6 +253,7 @@ impl Shared {
 
     async fn subscriber(&self, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection, RedisError> {
         match &self.source {
+            Source::Pipes(dialer) => dialer.dial(config).await,
             Source::Single(client) => client.get_multiplexed_async_connection_with_config(config).await,
             Source::Sentinel(client) => client.lock().await.get_async_connection_with_config(config).await,
             Source::Cluster { nodes, .. } => {
@@ -305,6 +317,7 @@ async fn renew(shared: &Shared, session: u64) -> u64 {
 async fn watch_over(shared: &Shared) -> String {
     loop {
         tokio::select! {
+            biased;
             () = shared.broken.notified() => return "the connection broke".to_owned(),
             () = sleep(REDIS_PING_INTERVAL) => (),
         }

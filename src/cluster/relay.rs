@@ -122,6 +122,7 @@ async fn front<Out: Message, In: Message + Default>(
         Ok(())
     };
     let result = tokio::select! {
+        biased;
         read = reading => read,
         written = writing => written,
         () = died(&mut alive) => Err(Broken::Dead),
@@ -177,6 +178,7 @@ impl Arrival {
         };
         let writing = write::<RelaySignalResponse, Out>(&sender, outgoing, &self.route, OnSilence::GoOn);
         tokio::select! {
+            biased;
             () = reading => (),
             _ = writing => (),
         }

@@ -41,12 +41,16 @@ struct Desk {
 /// By request: who waits to hear which server got it.
 type Grants = Arc<Mutex<HashMap<String, oneshot::Sender<String>>>>;
 
+/// How well this server would do with a request: above 0 it may be chosen, below it stays silent. `None` if the request cannot
+/// be read.
+type Affinity = Box<dyn Fn(&[u8]) -> Option<f32> + Send + Sync>;
+
 /// One method of one topic.
 struct Endpoint {
     desk: Arc<Desk>,
     service: &'static str,
     flags: Flags,
-    is_readable: fn(&[u8]) -> bool,
+    affinity: Affinity,
     handler: Box<dyn Fn(Vec<u8>) -> BoxFuture<'static, Answer> + Send + Sync>,
 }
 
@@ -78,9 +82,25 @@ impl Server {
 
 impl Methods {
     pub fn with<Req, Res, Fut>(
+        self,
+        method: &Method<Req, Res>,
+        topic: &[&str],
+        handler: impl Fn(Req) -> Fut + Send + Sync + 'static,
+    ) -> Methods
+    where
+        Req: Message + Default + 'static,
+        Res: Message,
+        Fut: Future<Output = Result<Res, RpcError>> + Send + 'static,
+    {
+        self.with_affinity(method, topic, |_| 1.0, handler)
+    }
+
+    /// A method whose caller compares what the servers offer.
+    pub fn with_affinity<Req, Res, Fut>(
         mut self,
         method: &Method<Req, Res>,
         topic: &[&str],
+        affinity: impl Fn(&Req) -> f32 + Send + Sync + 'static,
         handler: impl Fn(Req) -> Fut + Send + Sync + 'static,
     ) -> Methods
     where
@@ -101,7 +121,7 @@ impl Methods {
             desk: self.desk.clone(),
             service: method.service,
             flags: method.flags,
-            is_readable: |raw| Req::decode(raw).is_ok(),
+            affinity: Box::new(move |raw| Req::decode(raw).ok().map(|request| affinity(&request))),
             handler: Box::new(handler),
         });
         self.sinks.push((channel::request(method.service, method.name, topic), endpoint.sink()));
@@ -149,11 +169,11 @@ impl Endpoint {
         let left = Duration::from_nanos(
             u64::try_from(request.expiry.saturating_sub(self.desk.bus.clock().unix_ns())).ok().filter(|n| *n > 0)?,
         );
-        if !(self.is_readable)(&request.raw_request) {
+        let Some(affinity) = (self.affinity)(&request.raw_request) else {
             return Some(Err(malformed("the request cannot be decoded")));
-        }
+        };
         let work = async {
-            if self.flags.claim.is_some() && !self.is_granted(request).await {
+            if self.flags.claim.is_some() && (affinity < 0.0 || !self.is_granted(request, affinity).await) {
                 return None;
             }
             Some((self.handler)(request.raw_request.clone()).await)
@@ -161,13 +181,10 @@ impl Endpoint {
         timeout(left, work).await.ok().flatten()
     }
 
-    async fn is_granted(&self, request: &Request) -> bool {
+    async fn is_granted(&self, request: &Request, affinity: f32) -> bool {
         let granted = Granted::await_for(&self.desk.grants, &request.request_id);
-        let offer = ClaimRequest {
-            request_id: request.request_id.clone(),
-            server_id: self.desk.server_id.clone(),
-            affinity: 1.0,
-        };
+        let offer =
+            ClaimRequest { request_id: request.request_id.clone(), server_id: self.desk.server_id.clone(), affinity };
         self.desk.bus.publish(channel::claims(self.service, &request.client_id), offer.wrap());
         granted.server().await.is_some_and(|server| server == self.desk.server_id)
     }

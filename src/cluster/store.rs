@@ -34,13 +34,11 @@ impl Store {
 
     /// All that are registered, dead ones included: whether one is there says its `stats.updated_at`.
     pub async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
-        let values: Vec<Vec<u8>> = self.ask(Cmd::hvals(keys::NODES)).await?;
-        Ok(decode_all(keys::NODES, &values))
+        self.entries(keys::NODES).await
     }
 
     pub async fn node(&self, id: &str) -> Result<Option<Node>, StoreError> {
-        let value: Option<Vec<u8>> = self.ask(Cmd::hget(keys::NODES, id)).await?;
-        Ok(value.and_then(|v| decode(keys::NODES, &v)))
+        self.entry(keys::NODES, id).await
     }
 
     /// Releases by node; stock nodes do not tell theirs.
@@ -65,29 +63,47 @@ impl Store {
 
     /// Rooms by name, unknown ones skipped; all if no name is given.
     pub async fn rooms(&self, names: &[String]) -> Result<Vec<Room>, StoreError> {
-        let values: Vec<Option<Vec<u8>>> = match names {
-            [] => self.ask(Cmd::hvals(keys::ROOMS)).await?,
-            _ => self.ask(Cmd::hmget(keys::ROOMS, names)).await?,
-        };
-        let values: Vec<Vec<u8>> = values.into_iter().flatten().collect();
-        Ok(decode_all(keys::ROOMS, &values))
+        match names {
+            [] => self.entries(keys::ROOMS).await,
+            _ => self.entries_of(keys::ROOMS, names).await,
+        }
     }
 
     pub async fn room(&self, name: &str) -> Result<Option<Room>, StoreError> {
-        let value: Option<Vec<u8>> = self.ask(Cmd::hget(keys::ROOMS, name)).await?;
-        Ok(value.and_then(|v| decode(keys::ROOMS, &v)))
+        self.entry(keys::ROOMS, name).await
     }
 
     pub async fn participants(&self, room: &str) -> Result<Vec<ParticipantInfo>, StoreError> {
-        let key = keys::participants(room);
-        let values: Vec<Vec<u8>> = self.ask(Cmd::hvals(&key)).await?;
-        Ok(decode_all(&key, &values))
+        self.entries(&keys::participants(room)).await
     }
 
     pub async fn participant(&self, room: &str, identity: &str) -> Result<Option<ParticipantInfo>, StoreError> {
-        let key = keys::participants(room);
-        let value: Option<Vec<u8>> = self.ask(Cmd::hget(&key, identity)).await?;
-        Ok(value.and_then(|v| decode(&key, &v)))
+        self.entry(&keys::participants(room), identity).await
+    }
+
+    /// One field of a hash of messages.
+    pub(super) async fn entry<T: Message + Default>(&self, key: &str, field: &str) -> Result<Option<T>, StoreError> {
+        let value: Option<Vec<u8>> = self.ask(Cmd::hget(key, field)).await?;
+        Ok(value.and_then(|v| decode(key, &v)))
+    }
+
+    /// All of it.
+    pub(super) async fn entries<T: Message + Default>(&self, key: &str) -> Result<Vec<T>, StoreError> {
+        let values: Vec<Vec<u8>> = self.ask(Cmd::hvals(key)).await?;
+        Ok(decode_all(key, &values))
+    }
+
+    /// Those fields, unknown ones skipped.
+    pub(super) async fn entries_of<T: Message + Default>(
+        &self,
+        key: &str,
+        fields: &[String],
+    ) -> Result<Vec<T>, StoreError> {
+        if fields.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values: Vec<Option<Vec<u8>>> = self.ask(Cmd::hmget(key, fields)).await?;
+        Ok(values.iter().flatten().filter_map(|v| decode(key, v)).collect())
     }
 
     async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StoreError> {

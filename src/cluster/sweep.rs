@@ -10,7 +10,7 @@ use crate::limits::{NODE_DEAD_SECONDS, SWEEP_INTERVAL, SWEEP_ROOMS_MAX};
 use crate::proto::Node;
 use prost::Message;
 use redis::{Cmd, Script};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -32,12 +32,12 @@ type Ghost = (String, String);
 pub struct Sweeper {
     redis: Redis,
     node: String,
-    suspects: HashSet<Ghost>,
+    suspects: BTreeSet<Ghost>,
 }
 
 impl Sweeper {
     pub fn new(redis: Redis, node: &str) -> Sweeper {
-        Sweeper { redis, node: node.to_owned(), suspects: HashSet::new() }
+        Sweeper { redis, node: node.to_owned(), suspects: BTreeSet::new() }
     }
 
     /// Never returns.
@@ -83,10 +83,10 @@ impl Sweeper {
     }
 
     /// Strikes dead nodes from the list; returns those there are.
-    async fn sweep_nodes(&self) -> Result<HashSet<String>, StoreError> {
-        let entries: HashMap<String, Vec<u8>> = self.redis.query(&Cmd::hgetall(keys::NODES)).await?;
+    async fn sweep_nodes(&self) -> Result<BTreeSet<String>, StoreError> {
+        let entries: BTreeMap<String, Vec<u8>> = self.redis.query(&Cmd::hgetall(keys::NODES)).await?;
         let now_s = self.redis.clock().unix_s();
-        let mut living = HashSet::new();
+        let mut living = BTreeSet::new();
         for (id, entry) in entries {
             if is_dead(&entry, now_s) {
                 tracing::info!(node = id, "a dead node is struck from the list");
@@ -99,8 +99,8 @@ impl Sweeper {
     }
 
     /// Rooms of nodes that are not there, and records without a node.
-    async fn ghosts(&self, living: &HashSet<String>) -> Result<HashSet<Ghost>, StoreError> {
-        let map: HashMap<String, String> = self.redis.query(&Cmd::hgetall(keys::ROOM_NODES)).await?;
+    async fn ghosts(&self, living: &BTreeSet<String>) -> Result<BTreeSet<Ghost>, StoreError> {
+        let map: BTreeMap<String, String> = self.redis.query(&Cmd::hgetall(keys::ROOM_NODES)).await?;
         let names: Vec<String> = self.redis.query(&Cmd::hkeys(keys::ROOMS)).await?;
         let homeless =
             names.into_iter().filter(|n| !map.contains_key(n)).map(|n| (n, String::new())).collect::<Vec<_>>();

@@ -2,7 +2,9 @@
 
 pub mod id;
 pub mod json;
+mod kept;
 pub mod psrpc;
 pub mod rpc;
 
+pub use kept::Kept;
 pub use livekit_protocol::*;

@@ -1,6 +1,16 @@
 //! The messages nodes and workers exchange that are not in LiveKit's public API (package `rpc`; CLUSTER.md §2.1, §2.4,
 //! §3.2). Relayed signal messages stay bytes: who relays them does not look inside.
 
+mod egress;
+mod ingress;
+mod sip;
+mod whip;
+
+pub use egress::*;
+pub use ingress::*;
+pub use sip::*;
+pub use whip::*;
+
 use super::psrpc::Wrapped;
 use super::{JobState, StartSession};
 use prost::Message;
@@ -75,8 +85,15 @@ pub struct JobRequestResponse {
 pub struct JobTerminateRequest {
     #[prost(string, tag = "1")]
     pub job_id: String,
-    #[prost(int32, tag = "2")]
+    #[prost(enumeration = "JobTerminateReason", tag = "2")]
     pub reason: i32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum JobTerminateReason {
+    TerminationRequested = 0,
+    AgentLeftRoom = 1,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -1,0 +1,5 @@
+package main
+
+import "github.com/livekit/psrpc"
+
+func serve(bus psrpc.MessageBus) {}
