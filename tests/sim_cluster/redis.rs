@@ -171,7 +171,9 @@ impl Redis {
     fn forget(&self, number: u64) {
         let mut state = self.lock();
         state.connections.remove(&number);
-        state.listeners.values_mut().for_each(|who| drop(who.remove(&number)));
+        state.listeners.values_mut().for_each(|who| {
+            who.remove(&number);
+        });
     }
 
     fn answer(&self, number: u64, words: &[Vec<u8>]) -> Vec<Reply> {
@@ -183,7 +185,9 @@ impl Redis {
             "PING" => vec![Reply::Status("PONG")],
             "TIME" => {
                 let now = Duration::from_secs(EPOCH_S) + self.began.elapsed();
-                vec![Reply::List([now.as_secs(), now.subsec_micros().into()].map(|n| Reply::text(&n.to_string())).into())]
+                vec![Reply::List(
+                    [now.as_secs(), now.subsec_micros().into()].map(|n| Reply::text(&n.to_string())).into(),
+                )]
             }
             "SCRIPT" => vec![self.load(text(&words[2]))],
             "EVALSHA" => vec![self.evaluate(words)],
@@ -216,7 +220,11 @@ impl Redis {
     fn listen(&self, number: u64, channel: &str, listens: bool) -> Reply {
         let mut state = self.lock();
         let who = state.listeners.entry(channel.to_owned()).or_default();
-        if listens { who.insert(number) } else { who.remove(&number) };
+        if listens {
+            who.insert(number)
+        } else {
+            who.remove(&number)
+        };
         let what = if listens { "subscribe" } else { "unsubscribe" };
         Reply::Push(vec![Reply::text(what), Reply::text(channel), Reply::Int(1)])
     }
@@ -224,16 +232,18 @@ impl Redis {
     fn publish(&self, channel: &str, payload: &[u8]) -> i64 {
         let state = &mut *self.lock();
         let mut message = Vec::new();
-        Reply::Push(vec![Reply::text("message"), Reply::text(channel), Reply::Bytes(payload.to_vec())]).encode(&mut message);
+        Reply::Push(vec![Reply::text("message"), Reply::text(channel), Reply::Bytes(payload.to_vec())])
+            .encode(&mut message);
         let listeners = state.listeners.get(channel).into_iter().flatten();
         let mut heard = 0;
         for connection in listeners.filter_map(|number| state.connections.get(number)) {
             heard += 1;
-            let times = match (state.rng.random_range(0..1000) < state.lost, state.rng.random_range(0..1000) < state.doubled) {
-                (true, _) => 0,
-                (false, true) => 2,
-                (false, false) => 1,
-            };
+            let times =
+                match (state.rng.random_range(0..1000) < state.lost, state.rng.random_range(0..1000) < state.doubled) {
+                    (true, _) => 0,
+                    (false, true) => 2,
+                    (false, false) => 1,
+                };
             (0..times).for_each(|_| drop(connection.replies.send(message.clone())));
         }
         heard
@@ -255,7 +265,11 @@ impl Redis {
     /// Nothing comes or goes, and nobody is told why; for one node or all.
     pub fn set_frozen(&self, line: Option<usize>, is_frozen: bool) {
         self.frozen.send_modify(|frozen| {
-            if is_frozen { frozen.insert(line) } else { frozen.remove(&line) };
+            if is_frozen {
+                frozen.insert(line)
+            } else {
+                frozen.remove(&line)
+            };
         });
     }
 

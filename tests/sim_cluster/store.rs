@@ -94,7 +94,9 @@ fn reply(value: Value) -> mlua::Result<Reply> {
         Value::Integer(n) => Reply::Int(n),
         Value::Number(n) => Reply::Int(n as i64),
         Value::String(text) => Reply::Bytes(text.as_bytes().to_vec()),
-        Value::Table(list) => Reply::List(list.sequence_values::<Value>().map(|v| reply(v?)).collect::<Result<_, _>>()?),
+        Value::Table(list) => {
+            Reply::List(list.sequence_values::<Value>().map(|v| reply(v?)).collect::<Result<_, _>>()?)
+        }
         other => return Err(mlua::Error::runtime(format!("{other:?} from a script"))),
     })
 }
@@ -105,7 +107,9 @@ pub fn text(bytes: &[u8]) -> &str {
 
 fn run(keys: &mut Keys, words: &[Vec<u8>]) -> Reply {
     let (name, arguments) = words.split_first().expect("a command");
-    let Some((key, rest)) = arguments.split_first() else { return Reply::Error("ERR wrong number of arguments".into()) };
+    let Some((key, rest)) = arguments.split_first() else {
+        return Reply::Error("ERR wrong number of arguments".into());
+    };
     if let Some(Entry::Text(_, Some(until))) = keys.get(key)
         && *until <= Instant::now()
     {
@@ -131,7 +135,9 @@ fn run(keys: &mut Keys, words: &[Vec<u8>]) -> Reply {
             let field = |f| hash.and_then(|h| h.get(f)).cloned().map_or(Reply::Null, Reply::Bytes);
             Reply::List(rest.iter().map(field).collect())
         }
-        "HVALS" => Reply::List(hash(keys, key).into_iter().flat_map(|h| h.values().cloned().map(Reply::Bytes)).collect()),
+        "HVALS" => {
+            Reply::List(hash(keys, key).into_iter().flat_map(|h| h.values().cloned().map(Reply::Bytes)).collect())
+        }
         "HKEYS" => Reply::List(hash(keys, key).into_iter().flat_map(|h| h.keys().cloned().map(Reply::Bytes)).collect()),
         "HGETALL" => {
             let pair = |(k, v): (&Vec<u8>, &Vec<u8>)| (Reply::Bytes(k.clone()), Reply::Bytes(v.clone()));

@@ -1,12 +1,14 @@
 //! Every recorded message is read and written again byte by byte, under the channel name we would give it (fixtures/psrpc,
 //! fixtures/redis).
 
+use crate::cluster::agent::Kind;
 use crate::cluster::serve::lock_key;
-use crate::cluster::{channel, keys, method};
+use crate::cluster::{channel, keys, method, sip};
 use crate::proto::psrpc::*;
-use crate::proto::rpc::*;
+use crate::proto::rpc::{self, *};
 use crate::proto::*;
 use prost::Message;
+use prost::encoding::{self, DecodeContext};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
@@ -155,21 +157,79 @@ fn check_call(m: &Recorded, request: &Request, response: Option<&Response>) {
             call!(method::CHECK_ENABLED, CheckEnabledRequest, CheckEnabledResponse, |_: &CheckEnabledRequest| vec![]);
         }
         ("AgentInternal", "JobRequest") => {
-            let topic = |job: &Job| vec![job.agent_name.clone(), job_kind(job).to_owned()];
-            call!(method::JOB_REQUEST, Job, JobRequestResponse, topic);
+            call!(method::JOB_REQUEST, Job, JobRequestResponse, |job: &Job| Kind::of(job).topic().to_vec());
         }
-        // Only their envelopes are ours; the workers' messages are LiveKit's.
-        ("EgressInternal" | "IngressInternal" | "SIPInternal", _) => (),
+        ("EgressInternal", "StartEgress") => {
+            let topic = |_: &rpc::StartEgressRequest| vec![String::new()];
+            call!(method::START_EGRESS, rpc::StartEgressRequest, EgressInfo, topic);
+        }
+        ("IngressInternal", "StartIngress") => {
+            call!(method::START_INGRESS, StartIngressRequest, IngressInfo, |_: &StartIngressRequest| vec![]);
+        }
+        ("SIPInternal", "CreateSIPParticipant") => {
+            // Five attributes, in the order the sender's map had that day.
+            let request = InternalCreateSipParticipantRequest::decode(raw).unwrap();
+            assert_eq!(fields(&request.encode_to_vec()), fields(raw), "{}", m.place);
+            assert_eq!(channel::request("SIPInternal", method::CREATE_SIP_PARTICIPANT.name, &[""]), m.channel);
+            let _: InternalCreateSipParticipantResponse = raw_again(&m.place, answer.unwrap());
+        }
         other => panic!("{}: {other:?}", m.place),
     }
 }
 
-fn job_kind(job: &Job) -> &'static str {
-    match job.r#type() {
-        JobType::JtRoom => "room",
-        JobType::JtPublisher => "publisher",
-        JobType::JtParticipant => "participant",
+/// A message's fields as bytes, in no order.
+fn fields(mut raw: &[u8]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    while !raw.is_empty() {
+        let before = raw;
+        let (tag, wire_type) = encoding::decode_key(&mut raw).unwrap();
+        encoding::skip_field(wire_type, tag, &mut raw, DecodeContext::default()).unwrap();
+        found.push(before[..before.len() - raw.len()].to_vec());
     }
+    found.sort();
+    found
+}
+
+/// What we would have sent for the recorded calls, from what the store had.
+#[test]
+fn workers_are_ordered_as_the_reference_orders_them() {
+    let stored = lines("redis", |_| true);
+    let of = |id: &str| hex(&stored.iter().find(|(_, l)| l["field"] == id).expect("it is in the store").1["value_hex"]);
+    let trunk = SipOutboundTrunkInfo::decode(of("ST_8XgiPdwCpot2").as_slice()).unwrap();
+    let asked = CreateSipParticipantRequest {
+        sip_trunk_id: trunk.sip_trunk_id.clone(),
+        sip_call_to: "+15551234".into(),
+        room_name: "room1".into(),
+        participant_identity: "sip1".into(),
+        ..CreateSipParticipantRequest::default()
+    };
+    let ours = sip::participant_request(&asked, Some(&trunk), Some(&trunk.numbers[0]), "SCL_52vvuFtW253K").unwrap();
+    assert_eq!(fields(&ours.encode_to_vec()), fields(&request_on("SIPInternal|CreateSIPParticipant|REQ")));
+
+    let composite = RoomCompositeEgressRequest {
+        room_name: "room1".into(),
+        layout: "grid".into(),
+        output: Some(room_composite_egress_request::Output::File(EncodedFileOutput {
+            filepath: "/tmp/x.mp4".into(),
+            ..EncodedFileOutput::default()
+        })),
+        ..RoomCompositeEgressRequest::default()
+    };
+    let ours = rpc::StartEgressRequest {
+        egress_id: "EG_BwRQXZzFcwqf".into(),
+        room_id: "RM_7H7RC2XN2Mt5".into(),
+        request: Some(EgressRequest::RoomComposite(composite)),
+        ..rpc::StartEgressRequest::default()
+    };
+    assert_eq!(ours.request.as_ref().unwrap().room_name(), "room1");
+    assert_eq!(ours.encode_to_vec(), request_on("EgressInternal|StartEgress|REQ"));
+}
+
+/// What the first recorded request on that channel asks.
+fn request_on(channel: &str) -> Vec<u8> {
+    let messages = messages();
+    let m = messages.iter().find(|m| m.channel == channel).expect("it was recorded");
+    again::<Request>(m).raw_request
 }
 
 #[test]
@@ -269,11 +329,26 @@ fn every_stored_value_is_written_as_it_was_read() {
                 let job: Job = raw_again(&place, &value);
                 assert!(key.starts_with("agent_job:") && field == job.id, "{place}");
             }
-            "livekit.EgressInfo" => drop(raw_again::<EgressInfo>(&place, &value)),
-            "livekit.IngressInfo" => drop(raw_again::<IngressInfo>(&place, &value)),
-            "livekit.SIPOutboundTrunkInfo" => drop(raw_again::<SipOutboundTrunkInfo>(&place, &value)),
-            "livekit.SIPInboundTrunkInfo" => drop(raw_again::<SipInboundTrunkInfo>(&place, &value)),
-            "livekit.SIPDispatchRuleInfo" => drop(raw_again::<SipDispatchRuleInfo>(&place, &value)),
+            "livekit.EgressInfo" => {
+                let info = raw_again::<EgressInfo>(&place, &value);
+                assert_eq!((key, field), (keys::EGRESS, info.egress_id.as_str()), "{place}");
+            }
+            "livekit.IngressInfo" => {
+                let info = raw_again::<IngressInfo>(&place, &value);
+                assert_eq!((key, field), (keys::INGRESS, info.ingress_id.as_str()), "{place}");
+            }
+            "livekit.SIPOutboundTrunkInfo" => {
+                let trunk = raw_again::<SipOutboundTrunkInfo>(&place, &value);
+                assert_eq!((key, field), (keys::SIP_OUTBOUND_TRUNKS, trunk.sip_trunk_id.as_str()), "{place}");
+            }
+            "livekit.SIPInboundTrunkInfo" => {
+                let trunk = raw_again::<SipInboundTrunkInfo>(&place, &value);
+                assert_eq!((key, field), (keys::SIP_INBOUND_TRUNKS, trunk.sip_trunk_id.as_str()), "{place}");
+            }
+            "livekit.SIPDispatchRuleInfo" => {
+                let rule = raw_again::<SipDispatchRuleInfo>(&place, &value);
+                assert_eq!((key, field), (keys::SIP_DISPATCH_RULES, rule.sip_dispatch_rule_id.as_str()), "{place}");
+            }
             other => panic!("{place}: {other}"),
         }
     }
