@@ -1,5 +1,6 @@
-//! What each stage of the packet path costs, in nanoseconds a packet: open, keep, plan, write, seal, send, and a whole
-//! shard's turn.
+//! What each stage of the packet path costs, in nanoseconds of processor time a packet: open, keep, plan, write, seal, send,
+//! and a whole shard's turn. Medians of some rounds with the least and the greatest; what others do on the machine shows
+//! only in colder caches.
 //!
 //! `cargo bench --bench stages`
 
@@ -20,6 +21,7 @@ use lkops::transport::srtp::{OVERHEAD_BYTES_MAX, Profile, Srtp};
 use lkops::wire::codec::Codec;
 use lkops::wire::rtp::{OutHeader, RtpHeader, write_header};
 use plane::Plane;
+use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
 
 const PACKETS: usize = 200_000;
@@ -54,16 +56,22 @@ fn tell(what: &str, round: impl Fn() -> Duration) {
     );
 }
 
-#[allow(clippy::disallowed_methods)] // A benchmark's stopwatch.
+#[allow(clippy::disallowed_methods)] // A moment to count from.
 fn now() -> Instant {
     Instant::now()
 }
 
+/// Processor time this thread has taken.
+fn spent() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// Time of one of `count` calls.
 fn each(count: usize, mut call: impl FnMut(usize)) -> Duration {
-    let begun = now();
+    let begun = spent();
     (0..count).for_each(&mut call);
-    begun.elapsed() / count as u32
+    (spent() - begun) / count as u32
 }
 
 fn packet(sequence: usize) -> Vec<u8> {
@@ -233,10 +241,10 @@ fn turn(watchers: usize) -> Duration {
     let (mut took, mut sent) = (Duration::ZERO, 0);
     for picture in 0..400 {
         let packets = plane.send_picture();
-        let begun = now();
+        let begun = spent();
         plane.turn();
         if picture >= 100 {
-            took += begun.elapsed();
+            took += spent() - begun;
             sent += packets * watchers;
         }
         plane.receive();

@@ -7,6 +7,7 @@ use clap::Parser;
 use futures_util::{StreamExt, stream};
 use lkops::client::api::Keys;
 use lkops::client::{Engine, Mode, Options, Participant};
+use lkops::load::vitals::Usage;
 use std::time::Duration;
 
 #[derive(Parser)]
@@ -44,15 +45,16 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let engine = Engine::start(2)?;
     join(&args, &engine, 0).await.context("the first participant, whose cost is not counted")?;
-    let before = Usage::of(args.server_pid)?;
+    let pid = args.server_pid.to_string();
+    let before = Usage::of(&pid)?;
     let joins = stream::iter(1..=args.participants).map(|n| join(&args, &engine, n)).buffer_unordered(args.at_once);
     let people: Vec<Result<Participant>> = joins.collect().await;
     let people = people.into_iter().collect::<Result<Vec<_>>>()?;
-    let joined = Usage::of(args.server_pid)?;
-    let own = Usage::of(std::process::id())?;
+    let joined = Usage::of(&pid)?;
+    let own = Usage::of("self")?;
     tokio::time::sleep(Duration::from_secs(args.seconds)).await;
-    let idle = Usage::of(args.server_pid)?;
-    let own_idle = Usage::of(std::process::id())?;
+    let idle = Usage::of(&pid)?;
+    let own_idle = Usage::of("self")?;
     let ended = people.iter().filter(|p| p.view().ended.is_some()).count();
     if ended > 0 {
         bail!("{ended} participants were lost while idle");
@@ -77,37 +79,13 @@ fn report(args: &Args, people: &[Participant], [before, joined, idle]: &[Usage; 
     let at =
         |q: usize| times.get((times.len() * q / 100).min(times.len().saturating_sub(1))).copied().unwrap_or_default();
     let count = people.len().max(1);
-    let per = |later: &Usage| later.rss_kib.saturating_sub(before.rss_kib) as f64 / count as f64;
+    let per = |later: &Usage| later.rss_bytes.saturating_sub(before.rss_bytes) as f64 / 1024.0 / count as f64;
     let share = |from: &Usage, to: &Usage| (to.cpu - from.cpu).as_secs_f64() / args.seconds as f64 * 100.0;
     println!("participants        {count}, {} peer connections", if args.single { "single" } else { "dual" });
     println!("join to connected   p50 {:?}, p95 {:?}, max {:?}", at(50), at(95), at(100));
     println!("server CPU per join {:?}", (joined.cpu - before.cpu) / count as u32);
     println!("server memory       {:.1} KiB each after joining, {:.1} KiB each after idling", per(joined), per(idle));
-    println!("                    {} KiB before, {} KiB now", before.rss_kib, idle.rss_kib);
+    println!("                    {} KiB before, {} KiB now", before.rss_bytes / 1024, idle.rss_bytes / 1024);
     println!("server CPU, idle    {:.2} % of one core over {} s", share(joined, idle), args.seconds);
-    println!("this process        {} KiB, {:.2} % of one core", own_idle.rss_kib, share(own, own_idle));
-}
-
-/// What a process takes.
-struct Usage {
-    rss_kib: u64,
-    cpu: Duration,
-}
-
-/// Linux counts processor time in hundredths of a second (`sysconf(_SC_CLK_TCK)` is 100 on all its ports we build for).
-const TICK: Duration = Duration::from_millis(10);
-
-impl Usage {
-    fn of(pid: u32) -> Result<Usage> {
-        let read = |name: &str| {
-            std::fs::read_to_string(format!("/proc/{pid}/{name}")).with_context(|| format!("process {pid}, `{name}`"))
-        };
-        let status = read("status")?;
-        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-        let stat = read("stat")?;
-        // The name in parentheses may hold anything; fields are counted behind it.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |n: usize| fields.get(n).and_then(|f| f.parse::<u32>().ok()).context("processor time");
-        Ok(Usage { rss_kib: rss.trim_end_matches("kB").trim().parse()?, cpu: TICK * (ticks(11)? + ticks(12)?) })
-    }
+    println!("this process        {} KiB, {:.2} % of one core", own_idle.rss_bytes / 1024, share(own, own_idle));
 }

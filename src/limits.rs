@@ -50,6 +50,10 @@ pub const PEER_EVENT_BACKLOG_MAX: usize = 8_192;
 /// Buffers of sent runs a shard keeps, in bytes: a run of audio for each of a thousand listeners.
 pub const SPARE_BYTES_MAX: usize = 4 << 20;
 
+/// Subscribers whose runs are sealed before the first of them is sent. Sends in a row wake receivers and fill caches once;
+/// at eight packets a run, more would outgrow the second level cache.
+pub const RUNS_HELD_MAX: usize = 32;
+
 /// Packets gathered before they are forwarded, in bytes: what one read of the sockets may bring.
 pub const GATHERED_BYTES_MAX: usize = 512 << 10;
 

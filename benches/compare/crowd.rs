@@ -85,7 +85,7 @@ pub async fn idle(engine: &Engine, plan: &Plan, kind: &Kind, server: &Server, ta
     sleep(plan.length).await;
     let (after, took) = (server.usage()?, begun.elapsed());
     let share = (after.cpu - before.cpu).as_secs_f64() / took.as_secs_f64() * 100.0;
-    let each = after.rss_kib.saturating_sub(empty.rss_kib) as f64 / people.len() as f64;
+    let each = after.rss_bytes.saturating_sub(empty.rss_bytes) as f64 / 1024.0 / people.len() as f64;
     eprintln!("  {share:.2} % of a core, {each:.0} KiB each");
     table.note("idle: 1,000 participants, share of a core, %", kind.is_ours(), share);
     table.note("idle: KiB resident per participant", kind.is_ours(), each);

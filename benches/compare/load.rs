@@ -1,12 +1,13 @@
 //! The load: participants of our own client, which send and receive datagram by datagram, as browsers on an ordinary
 //! network do.
 
-use crate::server::{Server, Usage, keys};
+use crate::server::{Server, keys};
 use anyhow::{Context, Result, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lkops::client::media::{AudioSource, VideoSource};
 use lkops::client::stats::{Latency, Stats};
 use lkops::client::{Engine, Options, Participant, View};
+use lkops::load::vitals::Usage;
 use lkops::proto::{UpdateTrackSettings, VideoQuality, signal_request};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -139,7 +140,7 @@ impl Room {
             lost: lost as f64 / (packets + lost).max(1) as f64,
             cpu_per_packet: Duration::from_nanos((cpu.as_nanos() / u128::from(packets.max(1))) as u64),
             cpu_share: cpu.as_secs_f64() / took.as_secs_f64(),
-            rss_kib: after.usage.rss_kib,
+            rss_kib: after.usage.rss_bytes / 1024,
             latency_p50: latency.quantile(0.5).unwrap_or_default(),
             latency_p99: latency.quantile(0.99).unwrap_or_default(),
         })

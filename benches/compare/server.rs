@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 use lkops::client::api::Keys;
+use lkops::load::vitals::Usage;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -39,8 +40,8 @@ pub struct Server {
 
 const KEY: &str = "devkey";
 const SECRET: &str = "secretsecretsecretsecretsecretsecret";
-/// Ports a server takes: HTTP, ICE over TCP, ICE over UDP.
-const PORTS: u16 = 3;
+/// Ports a server takes: HTTP, ICE over TCP, and two for ICE over UDP, as both kinds recommend for two cores.
+const PORTS: u16 = 4;
 const START: Duration = Duration::from_secs(10);
 
 pub fn keys() -> Keys {
@@ -79,7 +80,8 @@ impl Server {
     }
 
     pub fn usage(&self) -> Result<Usage> {
-        Usage::of(self.child.id().context("the server has ended")?)
+        let pid = self.child.id().context("the server has ended")?;
+        Ok(Usage::of(&pid.to_string())?)
     }
 
     pub async fn stop(mut self) -> Result<()> {
@@ -99,36 +101,11 @@ fn command(kind: &Kind, config: &Path) -> Command {
 }
 
 fn configuration(port: u16) -> String {
-    let (tcp, udp) = (port + 1, port + 2);
+    let (tcp, udp, last_udp) = (port + 1, port + 2, port + 3);
     format!(
         "port: {port}\nbind_addresses: [\"127.0.0.1\"]\nkeys:\n  {KEY}: {SECRET}\nlogging:\n  level: error\nrtc:\n  \
-         tcp_port: {tcp}\n  udp_port: {udp}\n  node_ip: 127.0.0.1\n  enable_loopback_candidate: true\n  ips:\n    \
+         tcp_port: {tcp}\n  udp_port: {udp}-{last_udp}\n  node_ip: 127.0.0.1\n  enable_loopback_candidate: true\n  ips:\n    \
          includes: [\"127.0.0.1/32\"]\n{}",
         std::env::var_os("LKOPS_COMPARE_CONFIG").map_or(String::new(), |more| more.to_string_lossy().into_owned())
     )
-}
-
-/// What a process has taken.
-#[derive(Clone, Copy, Debug)]
-pub struct Usage {
-    pub cpu: Duration,
-    pub rss_kib: u64,
-}
-
-/// Linux counts processor time in hundredths of a second (`sysconf(_SC_CLK_TCK)` is 100 on all its ports we build for).
-const TICK: Duration = Duration::from_millis(10);
-
-impl Usage {
-    pub fn of(pid: u32) -> Result<Usage> {
-        let read = |name: &str| {
-            std::fs::read_to_string(format!("/proc/{pid}/{name}")).with_context(|| format!("process {pid}, `{name}`"))
-        };
-        let status = read("status")?;
-        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-        let stat = read("stat")?;
-        // The name in parentheses may hold anything; fields are counted behind it.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |n: usize| fields.get(n).and_then(|f| f.parse::<u32>().ok()).context("processor time");
-        Ok(Usage { rss_kib: rss.trim_end_matches("kB").trim().parse()?, cpu: TICK * (ticks(11)? + ticks(12)?) })
-    }
 }

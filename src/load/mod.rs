@@ -26,7 +26,7 @@ pub mod threshold;
 mod tiles;
 mod times;
 pub mod verify;
-mod vitals;
+pub mod vitals;
 pub mod watch;
 
 pub use figures::Figures;

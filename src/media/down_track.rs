@@ -3,11 +3,13 @@
 //! The shard asks [`DownTrack::plan`] for every arrival of the track, hands in what the subscriber's RTCP says and takes
 //! out sender reports, key frame wishes and retransmissions. Knows no subscriber, only numbers.
 
+mod made_up;
+mod resend;
+
 use super::allocate::LegAllowance;
 use super::arrival::{Arrival, Body, RedBlock, Span};
-use super::blank::Frame;
 use super::drop_reason::{DropReason, Drops};
-use super::inject::{self, Injected, Injector};
+use super::inject::Injector;
 use super::layer::{Selection, Selector, Target};
 use super::leg_reports::LegReports;
 use super::outgoing::Outgoing;
@@ -17,7 +19,7 @@ use super::reception::Totals;
 use super::redundancy::{FRAME_BYTES_MAX, Redundancy};
 use super::rewrite::Rewriter;
 use super::sent::{Sent, SentRing};
-use super::settings::{self, LegSettings, Payload};
+use super::settings::{self, LegSettings};
 use super::stats::LegStats;
 use super::up_track::UpTrack;
 use super::vp8::Vp8Series;
@@ -38,12 +40,6 @@ const CROSSED_MIN: Duration = Duration::from_millis(600);
 const CROSSED_MAX: Duration = Duration::from_secs(1);
 /// A key frame asked for should have begun by then: a round trip to the publisher and a picture or two.
 const LATE: Duration = Duration::from_millis(300);
-/// Browsers ask ten times for a packet, on a short path within half a second.
-const REFUSED_MAX: Duration = Duration::from_millis(150);
-/// Blank frames a second.
-const BLANK_RATE: u32 = 30;
-/// Audio a made-up frame stands for.
-const SILENCE_MS: u32 = 20;
 
 /// What to do with an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -442,118 +438,6 @@ impl DownTrack {
         self.selector.current().unwrap_or_else(|| self.selector.goal(now, up.layers()))
     }
 
-    /// Answers one sequence number of the subscriber's NACK: what to send again and the packet it is made from.
-    ///
-    /// # Cost
-    /// No allocation, no copy.
-    pub fn resend<'a>(&mut self, now: Instant, up: &'a UpTrack, lost: u16) -> Result<(Outgoing, &'a [u8]), DropReason> {
-        self.nacks += 1;
-        let found = self.find_lost(now, up, lost);
-        if let Err(reason) = found {
-            self.drops.count(reason);
-        }
-        found
-    }
-
-    fn find_lost<'a>(&mut self, now: Instant, up: &'a UpTrack, lost: u16) -> Result<(Outgoing, &'a [u8]), DropReason> {
-        // Where there is room, what is lost may still come sooner than the key frame.
-        if self.picture_lost && self.selector.is_limited() && !self.is_key_frame_late(now) {
-            return Err(DropReason::KeyFrameComing);
-        }
-        let sequence = self.rewriter.unwrap(lost).ok_or(DropReason::NotSent)?;
-        if sequence < self.resend_from {
-            return Err(DropReason::KeyFrameComing);
-        }
-        let sent = match self.sent.resend(now, sequence, self.rtt()) {
-            Err(DropReason::NotSent) => return self.send_late(now, up, sequence),
-            Err(DropReason::ResentOften) => return Err(self.give_up(DropReason::ResentOften)),
-            sent => sent?,
-        };
-        let Some((arrival, packet)) = up.find(sent.source, sent.incoming) else {
-            return Err(self.give_up(DropReason::HistoryGone));
-        };
-        let payload = self.payload_of(arrival, &sent).ok_or(DropReason::HistoryGone)?;
-        self.resent += 1;
-        if !up.is_layered() {
-            self.refused = None;
-        }
-        let outgoing = self.outgoing(up, arrival, &sent, payload);
-        Ok((self.on_rtx(outgoing), packet))
-    }
-
-    /// There is no room now for what the subscriber lacks. It soon stops asking and only waits, so that a key frame is the
-    /// shorter way.
-    pub fn refuse_resend(&mut self, now: Instant) {
-        let since = *self.refused.get_or_insert(now);
-        if now >= since + REFUSED_MAX {
-            self.give_up_refused(now);
-        }
-    }
-
-    fn give_up_refused(&mut self, now: Instant) {
-        if self.refused.is_some() && !self.is_key_frame_under_way(now) {
-            self.give_up(DropReason::KeyFrameComing);
-        }
-    }
-
-    /// A packet the subscriber lacks will not come any more: it waits for nothing but a key frame, though it may not know.
-    fn give_up(&mut self, reason: DropReason) -> DropReason {
-        self.picture_lost |= self.is_video;
-        reason
-    }
-
-    /// A packet that was planned, and held back, for its turn now: what to send and the packet it is made from. `None` if
-    /// it is of no more use.
-    ///
-    /// # Cost
-    /// No allocation, no copy.
-    pub fn release<'a>(&self, up: &'a UpTrack, held: u16) -> Option<(Outgoing, &'a [u8])> {
-        let sequence = self.rewriter.unwrap(held)?;
-        if self.picture_lost || self.muted || sequence < self.resend_from {
-            return None;
-        }
-        let sent = self.sent.find(sequence)?;
-        let (arrival, packet) = up.find(sent.source, sent.incoming)?;
-        Some((self.outgoing(up, arrival, &sent, self.payload_of(arrival, &sent)?), packet))
-    }
-
-    /// A packet that came before the leg knew it would follow its stream: when the first packet of a key frame is
-    /// recovered late, the rest of the frame has already gone by.
-    fn send_late<'a>(
-        &mut self,
-        now: Instant,
-        up: &'a UpTrack,
-        sequence: u64,
-    ) -> Result<(Outgoing, &'a [u8]), DropReason> {
-        let source = self.rewriter.source().ok_or(DropReason::NotSent)?;
-        let incoming = self.rewriter.incoming(sequence).ok_or(DropReason::NotSent)?;
-        let (arrival, packet) = up.find(source, incoming).ok_or(DropReason::NotSent)?;
-        let outgoing = self.try_plan(now, up, arrival)?;
-        Ok((self.on_rtx(outgoing), packet))
-    }
-
-    /// The piece of the packet that was sent.
-    fn payload_of(&self, arrival: &Arrival, sent: &Sent) -> Option<Span> {
-        match (&arrival.body, sent.red_block) {
-            (Body::Red(layout), Some(index)) => Some(layout.redundant.get(usize::from(index))?.as_ref()?.payload),
-            _ => self.form(arrival).ok().map(|form| form.payload),
-        }
-    }
-
-    /// Moves a packet to the RTX SSRC if the subscriber took one for its payload type (WIRE.md §4.3).
-    fn on_rtx(&mut self, outgoing: Outgoing) -> Outgoing {
-        let payload = settings::payload_of(&self.settings.payloads, outgoing.header.payload_type);
-        let rtx_pt = payload.and_then(|(payload, _)| payload.rtx_pt);
-        let Some((ssrc, payload_type)) = self.settings.rtx_ssrc.zip(rtx_pt) else { return outgoing };
-        self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
-        Outgoing {
-            original_sequence: Some(outgoing.header.sequence),
-            padding: 0,
-            header: OutHeader { sequence: self.rtx_sequence, payload_type, ssrc, ..outgoing.header },
-            ..outgoing
-        }
-    }
-
     /// The sender report that is due, each 3 s once packets and the publisher's reports have come. `ours` is our NTP time
     /// now.
     pub fn poll_sender_report(&mut self, now: Instant, ours: u64, up: &UpTrack) -> Option<SenderInfo> {
@@ -589,103 +473,6 @@ impl DownTrack {
     /// Round trip to the subscriber, a guess before its first useful report.
     pub fn rtt(&self) -> Duration {
         self.reports.rtt().unwrap_or(RTT_DEFAULT)
-    }
-
-    /// A packet of the leg's own that is due: silence or padding. Call until `None`.
-    pub fn poll_injected(&mut self, now: Instant, up: &UpTrack) -> Option<Injected> {
-        // Media that is only on its way to its first key frame needs no stand-in.
-        let media_is_coming = self.reports.packets == 0 && up.has_started() && !self.muted;
-        if self.selector.target().paused || media_is_coming {
-            self.injector.stop();
-        }
-        if !self.injector.poll(now) {
-            return None;
-        }
-        let (payload_type, frame) = self.stand_in()?;
-        let padding = if frame == Frame::None { inject::PADDING_BYTES } else { 0 };
-        let ticks = if self.is_video { 0 } else { self.clock_rate() / 1_000 * SILENCE_MS };
-        Some(self.make_up(now, payload_type, ticks, frame, padding))
-    }
-
-    /// The leg ends: blank frames follow, see [`DownTrack::poll_farewell`]. False if it has none to send.
-    pub fn say_farewell(&mut self, now: Instant) -> bool {
-        let has_blank = self.reports.packets > 0 && self.sent_as.is_some_and(|payload| self.blank(payload).is_some());
-        if has_blank {
-            self.injector.start_end(now, self.is_video);
-        }
-        has_blank
-    }
-
-    /// A blank frame of a leg that ends, so that its subscriber is left with neither the last picture nor a broken-off tone.
-    /// Call until `None`.
-    pub fn poll_farewell(&mut self, now: Instant) -> Option<Injected> {
-        if !self.injector.poll(now) {
-            return None;
-        }
-        let payload_type = self.sent_as?;
-        let frame = self.blank(payload_type)?;
-        let frame = if let Frame::Vp8(_) = frame { Frame::Vp8(self.vp8.make_up()) } else { frame };
-        let ticks = if self.is_video { self.clock_rate() / BLANK_RATE } else { self.clock_rate() / 1_000 * SILENCE_MS };
-        Some(self.make_up(now, payload_type, ticks, frame, 0))
-    }
-
-    pub fn farewell_deadline(&self) -> Option<Instant> {
-        self.injector.deadline()
-    }
-
-    /// The blank frame of a codec; none for those whose decoders cannot do with one picture (WIRE.md §4.11).
-    fn blank(&self, payload_type: u8) -> Option<Frame> {
-        let (payload, _) = settings::payload_of(&self.settings.payloads, payload_type)?;
-        match payload.codec {
-            Codec::Vp8 => Some(Frame::Vp8(Default::default())),
-            Codec::H264 => Some(Frame::H264),
-            codec => Frame::silence(codec),
-        }
-    }
-
-    fn make_up(&mut self, now: Instant, payload_type: u8, ticks: u32, frame: Frame, padding: u8) -> Injected {
-        let first = (self.settings.first_sequence, self.settings.first_timestamp);
-        let (sequence, timestamp) = self.rewriter.inject(now, ticks, first);
-        let (sequence, ssrc) = (sequence as u16, self.settings.ssrc);
-        self.reports.note_sent(frame.bytes());
-        let header = OutHeader { marker: frame.is_video(), payload_type, sequence, timestamp, ssrc };
-        Injected { header, frame, trailer: self.settings.encrypted, padding }
-    }
-
-    fn clock_rate(&self) -> u32 {
-        settings::clock_rate(&self.settings.payloads)
-    }
-
-    /// A packet of padding to probe with: on the RTX SSRC if there is one, else on the main one where a frame has ended
-    /// (WIRE.md §4.2). `None` before the first packet, and in the middle of a frame.
-    pub fn padding(&mut self, now: Instant) -> Option<Injected> {
-        let timestamp = self.rewriter.last_timestamp().filter(|_| self.is_video)?;
-        let payload = self.settings.payloads.first()?;
-        let header = match self.settings.rtx_ssrc.zip(payload.rtx_pt) {
-            Some((ssrc, payload_type)) => {
-                self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
-                OutHeader { marker: false, payload_type, sequence: self.rtx_sequence, timestamp, ssrc }
-            }
-            None if self.at_frame_end => self.main_padding(now, payload.pt),
-            None => return None,
-        };
-        Some(Injected { header, frame: Frame::None, trailer: None, padding: inject::PROBE_PADDING_BYTES })
-    }
-
-    fn main_padding(&mut self, now: Instant, payload_type: u8) -> OutHeader {
-        let (sequence, timestamp) = self.rewriter.inject(now, 0, (self.settings.first_sequence, 0));
-        self.reports.note_sent(0);
-        OutHeader { marker: false, payload_type, sequence: sequence as u16, timestamp, ssrc: self.settings.ssrc }
-    }
-
-    /// What the leg can make up: silence for audio, padding for video.
-    fn stand_in(&self) -> Option<(u8, Frame)> {
-        let silence = |p: &Payload| Frame::silence(p.codec).map(|frame| (p.pt, frame));
-        if self.is_video {
-            self.settings.payloads.first().map(|p| (p.pt, Frame::None))
-        } else {
-            self.settings.payloads.iter().find_map(silence)
-        }
     }
 
     /// When [`DownTrack::poll_injected`] or [`DownTrack::poll_sender_report`] may have something.

@@ -1,11 +1,14 @@
 //! The packets of one stream that may be sent again: one copy each, shared by all subscribers of the track.
 //!
 //! Filled by `up_stream`, read when a leg answers a NACK. Bytes lie in a ring that begins small and grows until it holds
-//! [`RESEND_HOLD`] of the stream or its bound is reached; a packet lives until its place is needed.
+//! [`RESEND_HOLD`] of the stream or its bound is reached; a packet lives until its place is needed, or the stream rests.
 
 use super::arrival::Arrival;
 use crate::limits::{DATAGRAM_BYTES_MAX, HISTORY_BYTES_MIN, HISTORY_PACKETS_MIN, RESEND_HOLD};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Without a packet for this long a stream rests: some times what may be asked for, so that a pause costs no new rings.
+const REST_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
@@ -30,6 +33,8 @@ pub struct History {
     floor: u64,
     /// When the ring was last begun anew.
     lap_began: Option<Instant>,
+    /// When the last packet came.
+    newest: Option<Instant>,
 }
 
 impl History {
@@ -59,6 +64,7 @@ impl History {
         if held.is_some_and(|held| held.arrival.sequence > arrival.sequence) {
             return;
         }
+        self.newest = Some(arrival.received);
         let begin = self.reserve(arrival.received, packet.len());
         let at = self.place(begin);
         self.ring[at..at + packet.len()].copy_from_slice(packet);
@@ -74,6 +80,14 @@ impl History {
         }
         let at = self.place(slot.begin);
         Some((&slot.arrival, self.ring.get(at..at + usize::from(slot.bytes))?))
+    }
+
+    /// Forgets everything once nothing has come for so long that nobody may ask any more: a layer nobody watches takes no
+    /// memory.
+    pub fn rest(&mut self, now: Instant) {
+        if self.newest.is_some_and(|at| now.saturating_duration_since(at) >= REST_AFTER) {
+            *self = History { packets_max: self.packets_max, bytes_max: self.bytes_max, ..History::default() };
+        }
     }
 
     /// True if that number came, even if its bytes are gone.
@@ -164,7 +178,6 @@ impl History {
 mod tests {
     use super::*;
     use rand::{Rng, SeedableRng, rngs::StdRng};
-    use std::time::Duration;
 
     /// A packet of a stream of a hundred packets a second.
     fn arrival(sequence: u64) -> Arrival {
@@ -214,6 +227,19 @@ mod tests {
             assert!(history.ring.len() <= (4 * held as usize * bytes).max(HISTORY_BYTES_MIN), "{}", history.ring.len());
             assert!(history.slots.len() <= 4 * held as usize, "{}", history.slots.len());
         }
+    }
+
+    #[test]
+    fn a_stream_that_rests_takes_nothing_and_goes_on() {
+        let mut history = History::new(512, 1_250);
+        (0..300).for_each(|n| history.push(&arrival(n), &[n as u8; 1_200]));
+        history.rest(arrival(299).received + Duration::from_secs(4));
+        assert!(history.find(299).is_some(), "a pause");
+        history.rest(arrival(299).received + REST_AFTER);
+        assert_eq!((history.find(299), history.ring.capacity(), history.slots.capacity()), (None, 0, 0));
+        history.push(&arrival(900), &[9; 100]);
+        assert_eq!(history.find(900).map(|(_, packet)| packet.len()), Some(100));
+        assert_eq!(history.packets(), 512);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use crate::wire::codec::vp8::Numbers;
 use std::time::{Duration, Instant};
 
 const RESEND_INTERVAL_MAX: Duration = Duration::from_millis(100);
+/// A ring that goes this far back is too large: half of it still holds [`RESEND_HOLD`] and more.
+const HELD_MAX: Duration = Duration::from_secs(4);
 
 /// What was sent under one sequence number, as far as the history does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,71 +28,101 @@ pub struct Sent {
     pub padding: u8,
 }
 
-/// A place of the ring, kept small because there is a ring for each leg.
+/// A place of the ring, kept small because there is a ring for each leg and every packet touches its own.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// [`VACANT`] if nothing was sent.
-    sequence: u64,
-    incoming: u64,
+    /// Low bits of the outgoing number: a ring is shorter than what they count.
+    sequence: u32,
+    /// From the outgoing number to the incoming one.
+    to_incoming: i32,
     source: u32,
     timestamp: u32,
     /// Milliseconds since the ring's first packet.
     sent_ms: u32,
-    resent_ms: u32,
+    /// When it was sent again last, in milliseconds after `sent_ms`.
+    resent_ms: u16,
     vp8: Numbers,
-    has_vp8: bool,
-    marker: bool,
     payload_type: u8,
     padding: u8,
-    red_block: Option<u8>,
+    red_block: u8,
     resends: u8,
+    flags: u8,
 }
 
-const VACANT: u64 = u64::MAX;
+/// [`Entry::flags`]: nothing else counts without the first.
+const TAKEN: u8 = 1;
+const MARKER: u8 = 2;
+const HAS_VP8: u8 = 4;
+/// [`Entry::red_block`] of a packet sent as it came.
+const WHOLE: u8 = u8::MAX;
 
 impl Entry {
-    fn new(sent: &Sent, sent_ms: u32) -> Entry {
-        Entry {
-            sequence: sent.sequence,
-            incoming: sent.incoming,
+    const VACANT: Entry = Entry {
+        sequence: 0,
+        to_incoming: 0,
+        source: 0,
+        timestamp: 0,
+        sent_ms: 0,
+        resent_ms: 0,
+        vp8: Numbers { picture_id: 0, tl0_pic_idx: 0, key_idx: 0 },
+        payload_type: 0,
+        padding: 0,
+        red_block: WHOLE,
+        resends: 0,
+        flags: 0,
+    };
+
+    /// `None` if the numbers are too far apart, which takes two thousand million packets: such a packet is not sent again.
+    fn new(sent: &Sent, sent_ms: u32) -> Option<Entry> {
+        let to_incoming = i32::try_from(sent.incoming.wrapping_sub(sent.sequence) as i64).ok()?;
+        let flag = |is: bool, flag| if is { flag } else { 0 };
+        Some(Entry {
+            sequence: sent.sequence as u32,
+            to_incoming,
             source: sent.source,
             timestamp: sent.timestamp,
             sent_ms,
             resent_ms: 0,
             vp8: sent.vp8.unwrap_or_default(),
-            has_vp8: sent.vp8.is_some(),
-            marker: sent.marker,
             payload_type: sent.payload_type,
             padding: sent.padding,
-            red_block: sent.red_block,
+            red_block: sent.red_block.unwrap_or(WHOLE),
             resends: 0,
-        }
+            flags: TAKEN | flag(sent.marker, MARKER) | flag(sent.vp8.is_some(), HAS_VP8),
+        })
     }
 
-    fn vacant() -> Entry {
-        Entry::new(&Sent { sequence: VACANT, ..Sent::default() }, 0)
-    }
-
-    fn sent(&self) -> Sent {
+    /// As it was sent under the whole number.
+    fn sent(&self, sequence: u64) -> Sent {
         Sent {
-            sequence: self.sequence,
+            sequence,
             source: self.source,
-            incoming: self.incoming,
+            incoming: sequence.wrapping_add_signed(i64::from(self.to_incoming)),
             timestamp: self.timestamp,
             payload_type: self.payload_type,
-            marker: self.marker,
-            vp8: self.has_vp8.then_some(self.vp8),
-            red_block: self.red_block,
+            marker: self.flags & MARKER != 0,
+            vp8: (self.flags & HAS_VP8 != 0).then_some(self.vp8),
+            red_block: Some(self.red_block).filter(|block| *block != WHOLE),
             padding: self.padding,
         }
     }
 
     fn is_vacant(&self) -> bool {
-        self.sequence == VACANT
+        self.flags & TAKEN == 0
+    }
+
+    fn holds(&self, sequence: u64) -> bool {
+        !self.is_vacant() && self.sequence == sequence as u32
+    }
+
+    /// How far the packet held is ahead of that number.
+    fn ahead_of(&self, sequence: u32) -> i32 {
+        self.sequence.wrapping_sub(sequence) as i32
     }
 }
 
-/// A ring of what was sent: begins small and grows until it holds [`RESEND_HOLD`] or its bound is reached.
+/// A ring of what was sent: begins small and grows until it holds [`RESEND_HOLD`] or its bound is reached. When it holds
+/// [`HELD_MAX`] it shrinks again: legs begin with the best layer and often come down.
 #[derive(Debug)]
 pub struct SentRing {
     packets_max: usize,
@@ -103,12 +135,12 @@ impl SentRing {
         SentRing { packets_max: packets_max.max(1), origin: None, entries: Vec::new() }
     }
 
-    fn slot(&self, sequence: u64) -> usize {
-        (sequence % self.entries.len().max(1) as u64) as usize
+    fn slot(&self, sequence: u32) -> usize {
+        sequence as usize % self.entries.len().max(1)
     }
 
     fn entry(&self, sequence: u64) -> Option<&Entry> {
-        self.entries.get(self.slot(sequence)).filter(|entry| entry.sequence == sequence)
+        self.entries.get(self.slot(sequence as u32)).filter(|entry| entry.holds(sequence))
     }
 
     fn ms(&self, now: Instant) -> u32 {
@@ -123,39 +155,45 @@ impl SentRing {
     pub fn push(&mut self, now: Instant, sent: &Sent) {
         self.origin.get_or_insert(now);
         let now_ms = self.ms(now);
-        self.make_slot(now_ms, sent.sequence);
-        let slot = self.slot(sent.sequence);
+        let Some(entry) = Entry::new(sent, now_ms) else { return };
+        self.make_slot(now_ms, entry.sequence);
+        self.put(entry);
+    }
+
+    fn put(&mut self, entry: Entry) {
+        let slot = self.slot(entry.sequence);
         let place = &mut self.entries[slot];
-        if place.is_vacant() || place.sequence <= sent.sequence {
-            *place = Entry::new(sent, now_ms);
+        if place.is_vacant() || place.ahead_of(entry.sequence) <= 0 {
+            *place = entry;
         }
     }
 
-    /// Adds places while the packet would displace one that may still be asked for.
-    fn make_slot(&mut self, now_ms: u32, sequence: u64) {
+    /// Adds places while the packet would displace one that may still be asked for, and takes half of them away when it
+    /// displaces one that is too old by far.
+    fn make_slot(&mut self, now_ms: u32, sequence: u32) {
         if self.entries.is_empty() {
-            self.entries = vec![Entry::vacant(); HISTORY_PACKETS_MIN.min(self.packets_max)];
+            self.entries = vec![Entry::VACANT; HISTORY_PACKETS_MIN.min(self.packets_max)];
         }
-        let is_fresh = |held: &Entry| u128::from(now_ms.saturating_sub(held.sent_ms)) < RESEND_HOLD.as_millis();
-        while self.entries.len() < self.packets_max {
-            let held = &self.entries[self.slot(sequence)];
-            if held.is_vacant() || held.sequence >= sequence || !is_fresh(held) {
+        while let Some(age) = self.displaced_ms(now_ms, sequence) {
+            if age < RESEND_HOLD.as_millis() && self.entries.len() < self.packets_max {
+                self.resize((self.entries.len() * 2).min(self.packets_max));
+            } else if age >= HELD_MAX.as_millis() && self.entries.len() >= 2 * HISTORY_PACKETS_MIN {
+                return self.resize(self.entries.len() / 2);
+            } else {
                 return;
             }
-            self.grow();
         }
     }
 
-    fn grow(&mut self) {
-        let count = (self.entries.len() * 2).min(self.packets_max);
-        let before = std::mem::replace(&mut self.entries, vec![Entry::vacant(); count]);
-        for entry in before.into_iter().filter(|entry| !entry.is_vacant()) {
-            let slot = self.slot(entry.sequence);
-            let place = &mut self.entries[slot];
-            if place.is_vacant() || place.sequence < entry.sequence {
-                *place = entry;
-            }
-        }
+    /// Age of the packet that would have to give way.
+    fn displaced_ms(&self, now_ms: u32, sequence: u32) -> Option<u128> {
+        let held = self.entries.get(self.slot(sequence)).filter(|held| !held.is_vacant())?;
+        (held.ahead_of(sequence) < 0).then(|| u128::from(now_ms.saturating_sub(held.sent_ms)))
+    }
+
+    fn resize(&mut self, count: usize) {
+        let before = std::mem::replace(&mut self.entries, vec![Entry::VACANT; count]);
+        before.into_iter().filter(|entry| !entry.is_vacant()).for_each(|entry| self.put(entry));
     }
 
     pub fn contains(&self, sequence: u64) -> bool {
@@ -163,24 +201,24 @@ impl SentRing {
     }
 
     pub fn find(&self, sequence: u64) -> Option<Sent> {
-        self.entry(sequence).map(Entry::sent)
+        self.entry(sequence).map(|entry| entry.sent(sequence))
     }
 
     /// What to send again for a sequence number, which then counts as sent again.
     pub fn resend(&mut self, now: Instant, sequence: u64, rtt: Duration) -> Result<Sent, DropReason> {
-        let (now_ms, slot) = (self.ms(now), self.slot(sequence));
+        let (now_ms, slot) = (self.ms(now), self.slot(sequence as u32));
         let held = self.entries.get_mut(slot);
-        let entry = held.filter(|entry| entry.sequence == sequence).ok_or(DropReason::NotSent)?;
-        let interval = RESEND_INTERVAL_MAX.min(2 * rtt);
+        let entry = held.filter(|entry| entry.holds(sequence)).ok_or(DropReason::NotSent)?;
+        let (interval, age) = (RESEND_INTERVAL_MAX.min(2 * rtt), now_ms.saturating_sub(entry.sent_ms));
         if entry.resends == RESENDS_MAX {
             return Err(DropReason::ResentOften);
         }
-        if entry.resends > 0 && u128::from(now_ms.saturating_sub(entry.resent_ms)) < interval.as_millis() {
+        if entry.resends > 0 && u128::from(age.saturating_sub(u32::from(entry.resent_ms))) < interval.as_millis() {
             return Err(DropReason::ResentLately);
         }
         entry.resends += 1;
-        entry.resent_ms = now_ms;
-        Ok(entry.sent())
+        entry.resent_ms = u16::try_from(age).unwrap_or(u16::MAX);
+        Ok(entry.sent(sequence))
     }
 }
 
@@ -223,6 +261,33 @@ mod tests {
     }
 
     #[test]
+    fn it_shrinks_with_the_rate_and_loses_nothing_young() {
+        let mut ring = SentRing::new(512);
+        (0..1_000).for_each(|n| ring.push(at(n * 4), &sent(n)));
+        assert!(ring.entries.len() > 200, "{}", ring.entries.len());
+        for n in 1_000..2_000 {
+            ring.push(at(4_000 + (n - 1_000) * 50), &sent(n));
+            assert!((n - 19..=n).all(|young| ring.contains(young)), "{n}: a second of what was sent");
+        }
+        assert!(ring.entries.len() <= 80, "{}", ring.entries.len());
+    }
+
+    #[test]
+    fn what_was_sent_is_remembered_whole() {
+        let vp8 = Some(Numbers { picture_id: 9, tl0_pic_idx: 8, key_idx: 7 });
+        let first = Sent { timestamp: 5, marker: true, vp8, padding: 3, ..sent(5) };
+        // Numbers beyond 32 bits, and an incoming series that lies behind the outgoing one.
+        let second = Sent { incoming: 7, red_block: Some(1), ..sent((1 << 32) + 6) };
+        let mut ring = SentRing::new(8);
+        [first, second].iter().for_each(|sent| ring.push(at(0), sent));
+        assert_eq!(ring.find(5), Some(first));
+        assert_eq!(ring.find(second.sequence), None, "too far apart");
+        let third = Sent { incoming: (1 << 32) - 20, ..second };
+        ring.push(at(0), &third);
+        assert_eq!(ring.find(third.sequence), Some(third));
+    }
+
+    #[test]
     fn it_grows_with_the_rate_and_no_further() {
         for (per_s, most) in [(15, 16), (50, 64), (1_000, 512)] {
             let mut ring = SentRing::new(512);
@@ -233,6 +298,6 @@ mod tests {
             let held = per_s.min(most as u64);
             assert!((4 * per_s - held + 1..4 * per_s).all(|n| ring.contains(n)), "{per_s}/s");
         }
-        assert!(size_of::<Entry>() <= 48);
+        assert!(size_of::<Entry>() <= 32);
     }
 }

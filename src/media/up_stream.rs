@@ -160,6 +160,11 @@ impl UpStream {
         self.history.push(arrival, packet);
     }
 
+    /// Lets go of what nobody may ask for any more; see [`History::rest`].
+    pub fn rest(&mut self, now: Instant) {
+        self.history.rest(now);
+    }
+
     pub fn find(&self, sequence: u64) -> Option<(&Arrival, &[u8])> {
         self.history.find(sequence)
     }

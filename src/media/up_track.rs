@@ -281,6 +281,7 @@ impl UpTrack {
         if *self.next_report.get_or_insert(now + REPORT_INTERVAL) <= now {
             self.next_report = Some(now + REPORT_INTERVAL);
             self.report(now, sender, out);
+            self.streams.iter_mut().flatten().for_each(|stream| stream.rest(now));
         }
         for stream in self.streams.iter_mut().flatten() {
             stream.poll_requests(now, sender, rtt, &mut self.lost, out);

@@ -8,7 +8,7 @@ use super::peer::PeerEntry;
 use super::sockets::{Path, Sockets};
 use super::state::State;
 use super::{Event, ExtensionIds, LegKey, congestion, outbox};
-use crate::limits::{DATAGRAM_BYTES_MAX, SSRCS_LEARNT_MAX};
+use crate::limits::{DATAGRAM_BYTES_MAX, RUNS_HELD_MAX, SSRCS_LEARNT_MAX};
 use crate::media::arrival::{Arrival, RED_BLOCKS_MAX};
 use crate::media::down_track::Plan;
 use crate::media::outgoing::Outgoing;
@@ -97,51 +97,54 @@ impl State {
 
     /// Offers what was gathered to the legs, but for pictures that are still coming in: answers how long those may wait.
     pub fn forward(&mut self, now: Instant) -> Option<Duration> {
-        let (mut tracks, mut patience) = (self.gather.take_tracks(), None::<Duration>);
-        let alone = tracks.len() == 1;
+        let (mut tracks, mut ready, mut patience) = (self.gather.take_tracks(), self.gather.take_ready(), None);
         tracks.retain(|track| {
             let Some(entry) = self.media.tracks.get(*track) else { return false };
             let left = self.gather.patience(now, &entry.gathered);
             match left {
-                None => self.forward_track(now, *track, alone),
-                Some(left) => patience = Some(patience.map_or(left, |p| p.min(left))),
+                None => ready.push(*track),
+                Some(left) => patience = Some(patience.map_or(left, |p: Duration| p.min(left))),
             }
             left.is_some()
         });
-        self.gather.finish(tracks);
+        self.forward_tracks(now, &mut ready);
+        self.gather.finish(tracks, ready);
         patience
     }
 
-    fn forward_track(&mut self, now: Instant, track: usize, alone: bool) {
+    /// Pictures first: a voice, whose packets are shorter, may end their runs.
+    fn forward_tracks(&mut self, now: Instant, ready: &mut [usize]) {
+        let is_video = |track| self.media.tracks.get(track).is_some_and(|entry: &TrackEntry| entry.up.is_video());
+        ready.sort_unstable_by_key(|track| !is_video(*track));
+        ready.iter().for_each(|track| self.forward_track(now, *track));
+    }
+
+    fn forward_track(&mut self, now: Instant, track: usize) {
         let Some(entry) = self.media.tracks.get_mut(track) else { return };
         let (publisher, mut gathered) = (entry.peer, std::mem::take(&mut entry.gathered));
         even_out(&mut gathered);
-        self.contain(publisher, |state| state.offer(now, track, &gathered, alone));
+        self.contain(publisher, |state| state.offer(now, track, &gathered));
         gathered.clear();
         if let Some(entry) = self.media.tracks.get_mut(track) {
             entry.gathered = gathered;
         }
     }
 
-    /// Offers packets of a track, `alone` in this turn, to each of its legs.
+    /// Offers packets of a track to each of its legs.
     ///
     /// # Cost
     /// For each leg one copy of each packet it forwards; no allocation, no lock, no log.
-    fn offer(&mut self, now: Instant, track: usize, gathered: &[Gathered], alone: bool) {
+    fn offer(&mut self, now: Instant, track: usize, gathered: &[Gathered]) {
         let moment = self.moment(now);
         let State { media, peers, sockets, staged, spare, gather, counters, .. } = self;
         let MediaState { tracks, legs, .. } = media;
         let TrackEntry { up, legs: track_legs, .. } = &tracks[track];
         let mut out = Outbound { peers, sockets, staged, spare, counters };
-        let (is_video, mut news) = (up.is_video(), false);
+        let mut news = false;
         for leg in track_legs {
             let leg = &mut legs[*leg];
             for one in gathered {
                 news |= out.offer(leg, up, &moment, &one.arrival, gather.packet(one));
-            }
-            // A voice may share a run with others of the turn; else what is in the cache goes first.
-            if alone || is_video {
-                out.flush(leg.peer);
             }
         }
         if news {
@@ -177,9 +180,7 @@ impl State {
 
     /// Sends every staged run.
     pub fn flush_staged(&mut self) {
-        while let Some(index) = self.staged.pop() {
-            self.flush_peer(index);
-        }
+        self.outbound().0.flush_staged();
     }
 
     pub fn flush_peer(&mut self, index: usize) {
@@ -317,6 +318,9 @@ impl Outbound<'_> {
         if self.peers[subscriber].run.is_full(segments_max) {
             self.flush(subscriber);
         }
+        if self.staged.len() >= RUNS_HELD_MAX && self.peers[subscriber].run.is_empty() {
+            self.flush_staged();
+        }
         let PeerEntry { run, transport, .. } = &mut self.peers[subscriber];
         let slot = run.begin(self.spare);
         let sealed = write(&mut slot[..DATAGRAM_BYTES_MAX]).and_then(|length| {
@@ -336,6 +340,13 @@ impl Outbound<'_> {
         }
         self.counters.packets_out.add(1);
         self.counters.bytes_out.add(length as u64);
+    }
+
+    /// Sends every staged run, those first that are likeliest to be in the cache.
+    fn flush_staged(&mut self) {
+        while let Some(index) = self.staged.pop() {
+            self.flush(index);
+        }
     }
 
     /// Sends the peer's run.

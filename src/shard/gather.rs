@@ -23,11 +23,13 @@ pub struct Gather {
     bytes: Vec<u8>,
     /// Tracks with gathered packets.
     tracks: Vec<usize>,
+    /// Empty between turns.
+    ready: Vec<usize>,
 }
 
 impl Gather {
     pub fn new(window: Duration) -> Gather {
-        Gather { window, bytes: Vec::new(), tracks: Vec::new() }
+        Gather { window, bytes: Vec::new(), tracks: Vec::new(), ready: Vec::new() }
     }
 
     /// Takes a packet of `track`, whose packets so far are `before`.
@@ -55,9 +57,16 @@ impl Gather {
         std::mem::take(&mut self.tracks)
     }
 
+    /// Room for the tracks that are forwarded now, to be handed back as well.
+    pub fn take_ready(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.ready)
+    }
+
     /// Goes on with the tracks whose packets still wait; without any the bytes are forgotten.
-    pub fn finish(&mut self, waiting: Vec<usize>) {
+    pub fn finish(&mut self, waiting: Vec<usize>, mut ready: Vec<usize>) {
         self.tracks = waiting;
+        ready.clear();
+        self.ready = ready;
         if self.tracks.is_empty() {
             self.bytes.clear();
         }

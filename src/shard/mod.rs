@@ -1,6 +1,7 @@
 //! The media plane: one thread per core, each with its own sockets and readiness loop. Above it are only keys, commands
 //! and events; below it protocol code that knows neither sockets nor the clock.
 
+mod cadence;
 mod candidate;
 pub mod command;
 mod congestion;

@@ -1,5 +1,6 @@
 //! The loop of a shard's thread: wait, take commands, read sockets, fire timers, send. Only order lives here.
 
+use super::cadence::Cadence;
 use super::handover::{Batch, Sibling};
 use super::route::Owner;
 use super::sockets::{Path, Ready, Sockets};
@@ -52,6 +53,9 @@ pub struct Runner {
     pub(super) state: State,
     /// Sockets or inputs may hold more than was taken.
     pub(super) more: bool,
+    pub(super) cadence: Cadence,
+    /// This turn has brought datagrams.
+    pub(super) brought: bool,
     /// Timers that are due, emptied at each turn.
     pub(super) due: Vec<usize>,
 }
@@ -74,6 +78,7 @@ impl Runner {
     fn turn(&mut self, events: &mut Events, clock: impl Fn() -> Instant) -> io::Result<bool> {
         self.wait(events, clock())?;
         let now = clock();
+        self.brought = false;
         let taken = self.take_inputs(now);
         if taken == Taken::Stop {
             return Ok(false);
@@ -83,20 +88,31 @@ impl Runner {
         let patience = self.state.forward(now);
         self.fire_timers(now);
         self.settle(now);
-        self.gather(patience);
+        self.cadence.note_turn(now, self.brought);
+        self.rest(patience, clock);
         Ok(true)
     }
 
-    /// Gives the rest of a picture its time. Whoever is behind with reading gathers enough without.
-    fn gather(&mut self, patience: Option<Duration>) {
-        if let Some(patience) = patience.filter(|_| !self.more) {
-            std::thread::park_timeout(patience);
-            self.more = true;
+    /// Gives the rest of a picture its time, and in a busy time what else is coming. Whoever is behind with reading gathers
+    /// enough without.
+    fn rest(&mut self, patience: Option<Duration>, clock: impl Fn() -> Instant) {
+        if self.more {
+            return;
+        }
+        let Some(rest) = patience.or_else(|| self.cadence.rest(clock())) else { return };
+        self.more = true;
+        if !rest.is_zero() {
+            std::thread::park_timeout(rest);
         }
     }
 
     fn wait(&mut self, events: &mut Events, now: Instant) -> io::Result<()> {
         let state = &self.state;
+        // Then UDP sockets and inputs are looked at anyway, and there is nothing else.
+        if self.more && !state.sockets.has_tcp() {
+            events.clear();
+            return Ok(());
+        }
         let patience = if self.more || !state.gather.is_empty() {
             Duration::ZERO
         } else if state.behind.is_empty() {
@@ -119,6 +135,7 @@ impl Runner {
             match self.inputs.try_recv() {
                 Ok(Input::Command(command)) => self.apply(now, command),
                 Ok(Input::Datagrams(mut batch)) => {
+                    self.brought = true;
                     batch.for_each(|datagram, path| self.accept(now, datagram, path, true));
                 }
                 Ok(Input::Tcp(handed)) => self.adopt(now, handed),
@@ -179,6 +196,7 @@ impl Runner {
     /// Answers whether there may be more.
     fn read_batch(&mut self, now: Instant, index: usize, slots: &mut RecvSlots) -> bool {
         let Some(bound) = self.state.sockets.recv_udp(index, slots) else { return false };
+        self.brought = true;
         slots.for_each(|datagram, remote, to| {
             let local = SocketAddr::new(to.unwrap_or(bound.ip()), bound.port());
             self.accept(now, datagram, Path { local, remote, connection: None }, false);

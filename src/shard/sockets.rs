@@ -98,6 +98,10 @@ impl Sockets {
         self.tcp.get_mut(id)
     }
 
+    pub fn has_tcp(&self) -> bool {
+        !self.tcp.is_empty()
+    }
+
     /// Closes a connection; answers the peer it belonged to.
     pub fn close(&mut self, id: usize) -> Option<usize> {
         let mut connection = self.tcp.try_remove(id)?;

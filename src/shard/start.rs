@@ -1,5 +1,6 @@
 //! Starts the shards: picks ports, binds sockets, makes the queues, spawns the threads.
 
+use super::cadence::Cadence;
 use super::candidate::{LocalAddress, host_candidates};
 use super::handover::Sibling;
 use super::run::{Input, Runner, WAKE};
@@ -206,8 +207,10 @@ fn handle(index: usize, prepared: &Prepared, candidates: Vec<LocalCandidate>, fo
 fn runner(now: Instant, prepared: Prepared, siblings: Vec<Sibling>, footing: Footing) -> io::Result<Runner> {
     let Prepared { poll, udp, queue: (_, inputs), .. } = prepared;
     let sockets = Sockets::new(udp, poll.registry().try_clone()?)?;
+    let cadence = Cadence::new(footing.config.gather_window);
     let state = State::new(now, sockets, footing);
-    Ok(Runner { poll, inputs, siblings, slots: RecvSlots::allocate(), state, more: false, due: Vec::new() })
+    let (slots, due) = (RecvSlots::allocate(), Vec::new());
+    Ok(Runner { poll, inputs, siblings, slots, state, more: false, cadence, brought: false, due })
 }
 
 fn launch(index: usize, runner: Runner, clock: fn() -> Instant) -> io::Result<JoinHandle<io::Result<()>>> {

@@ -22,7 +22,8 @@ pub(super) fn rows(t: &mut Table) {
         "gather_window",
         Kind::Duration,
         "500us",
-        "How long packets of a picture wait for the rest of it, to be sent on together; 0 is not at all.",
+        "How long packets of a picture wait for the rest of it, to be sent on together, and how often a busy media thread \
+         reads its sockets; 0 is not at all.",
     );
     t.key(
         "receive_offload",
