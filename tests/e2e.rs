@@ -9,5 +9,6 @@ mod e2e {
     mod log;
     mod meeting;
     mod messages;
+    mod probe;
     mod server;
 }
