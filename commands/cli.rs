@@ -2,7 +2,9 @@
 
 use crate::config_args::{self, Generated};
 use crate::exit::Failure;
-use crate::{cordon, docs, drain, generate_keys, help_verbose, load_test, nodes, plan, ports, probe, region, serve, token};
+use crate::{
+    cordon, docs, drain, generate_keys, help_verbose, load_test, nodes, plan, ports, probe, region, serve, token,
+};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[derive(Parser)]

@@ -66,7 +66,8 @@ pub fn run(args: &WorkerArgs) -> Result<(), Failure> {
             }
         });
         loop {
-            let worked = work(redis, &args.meeting.crew, &name, threads, stop.clone(), |said| eprintln!("{said}")).await?;
+            let worked =
+                work(redis, &args.meeting.crew, &name, threads, stop.clone(), |said| eprintln!("{said}")).await?;
             if worked == Worked::Stopped || args.once {
                 return Ok(());
             }

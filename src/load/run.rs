@@ -1,8 +1,8 @@
 //! The course of a run: everybody arrives, settles, is measured, hands over, leaves. Called by `test`.
 
+use super::crew::Harvest;
 use super::exposition::Exposition;
 use super::member::{Common, JOIN_PATIENCE, Measured, Phase, Told, live};
-use super::crew::Harvest;
 use super::report::Tally;
 use super::schedule::Schedule;
 use super::setup::{LoadError, Setup};

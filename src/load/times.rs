@@ -131,7 +131,9 @@ mod tests {
     fn part(share: u64, of: u64) -> Times {
         let mut times = Times::default();
         let all = (0..5_000_u64).map(|n| n * n * n % 40_000_003 + 1);
-        all.enumerate().filter(|(n, _)| *n as u64 % of == share).for_each(|(_, us)| times.note(Duration::from_micros(us)));
+        all.enumerate()
+            .filter(|(n, _)| *n as u64 % of == share)
+            .for_each(|(_, us)| times.note(Duration::from_micros(us)));
         times
     }
 

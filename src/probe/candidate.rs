@@ -82,7 +82,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_none() {
-        for line in ["", "candidate:", "candidate:1 1 udp 1 host.local 7 typ host", "candidate:1 1 udp 1 1.2.3.4 x typ host"] {
+        for line in
+            ["", "candidate:", "candidate:1 1 udp 1 host.local 7 typ host", "candidate:1 1 udp 1 1.2.3.4 x typ host"]
+        {
             assert_eq!(Candidate::parse(line), None, "{line}");
         }
     }

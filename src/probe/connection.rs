@@ -5,6 +5,7 @@ use super::candidate::{self, Candidate};
 use super::path::Path;
 use crate::client::clock;
 use crate::proto::SignalTarget;
+use rtc::ice::mdns::MulticastDnsMode;
 use rtc::rtp_transceiver::rtp_sender::{RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RtpCodecKind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
     RTCIceCandidate, RTCIceCandidateInit, RTCIceConnectionState, RTCIceTransportPolicy, RTCPeerConnectionIceEvent,
-    RTCPeerConnectionState, RTCSessionDescription, Registry, register_default_interceptors,
+    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, register_default_interceptors,
 };
 
 /// What a connection tells its owner.
@@ -154,10 +155,19 @@ impl Connection {
         let policy = if path.is_relay() { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
         let configuration =
             RTCConfigurationBuilder::new().with_ice_servers(path.servers()).with_ice_transport_policy(policy);
+        // Servers name addresses, and a multicast socket cannot be opened everywhere. A pair that works is taken at once:
+        // what is timed is the server, not the wait for a better pair.
+        let at_once = Some(Duration::ZERO);
+        let settings = SettingEngineBuilder::new()
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            .with_prflx_acceptance_min_wait(at_once)
+            .with_relay_acceptance_min_wait(at_once)
+            .build();
         let pc = PeerConnectionBuilder::new()
             .with_configuration(configuration.build())
             .with_media_engine(media)
             .with_interceptor_registry(registry)
+            .with_setting_engine(settings)
             .with_handler(Arc::new(watcher))
             .with_udp_addrs(path.udp())
             .with_tcp_addrs(path.tcp())
@@ -229,7 +239,8 @@ impl Connection {
 
     async fn add(&self, candidate: Candidate) -> Result<(), Error> {
         let is_new = |stages: &Stages| {
-            let known = stages.remote.iter().any(|known| known.address == candidate.address && known.tcp == candidate.tcp);
+            let known =
+                stages.remote.iter().any(|known| known.address == candidate.address && known.tcp == candidate.tcp);
             !known && self.path.heeds(&candidate, stages.remote.len())
         };
         if !is_new(&self.stages.borrow()) {

@@ -124,15 +124,23 @@ impl Exposition {
             let labels = format!("{url},fault=\"{fault}\",step=\"{step}\",message=\"{message}\"");
             line(into, format_args!("lkops_probe_last_error{{{labels}}} 1"));
         }
-        let media: Vec<(&str, &Measured)> =
-            [("audio", &last.audio), ("video", &last.video)].into_iter().filter_map(|(k, m)| Some((k, m.as_ref()?))).collect();
+        let media: Vec<(&str, &Measured)> = [("audio", &last.audio), ("video", &last.video)]
+            .into_iter()
+            .filter_map(|(k, m)| Some((k, m.as_ref()?)))
+            .collect();
         head(into, "lkops_probe_loss_ratio", "gauge", "Packets lost after retransmission, of the last probe");
         for (kind, measured) in &media {
-            line(into, format_args!("lkops_probe_loss_ratio{{{url},kind=\"{kind}\"}} {}", measured.loss_percent / 100.0));
+            line(
+                into,
+                format_args!("lkops_probe_loss_ratio{{{url},kind=\"{kind}\"}} {}", measured.loss_percent / 100.0),
+            );
         }
         head(into, "lkops_probe_jitter_seconds", "gauge", "Jitter of the last probe");
         for (kind, measured) in &media {
-            line(into, format_args!("lkops_probe_jitter_seconds{{{url},kind=\"{kind}\"}} {}", measured.jitter_ms / 1e3));
+            line(
+                into,
+                format_args!("lkops_probe_jitter_seconds{{{url},kind=\"{kind}\"}} {}", measured.jitter_ms / 1e3),
+            );
         }
     }
 }

@@ -65,9 +65,11 @@ fn none_offered(path: &Path) -> Trouble {
 /// Local kinds by the remote candidates they go with.
 fn pairs(stages: &Stages) -> String {
     let local = |protocol: &str| stages.local.iter().filter(|text| text.contains(&format!(" {protocol} "))).count();
-    let told = stages.remote.iter().take(PAIRS_TOLD).map(|candidate| {
-        format!("{candidate} ({}, from {} of ours)", candidate.kind, local(candidate.protocol()))
-    });
+    let told = stages
+        .remote
+        .iter()
+        .take(PAIRS_TOLD)
+        .map(|candidate| format!("{candidate} ({}, from {} of ours)", candidate.kind, local(candidate.protocol())));
     let more = stages.remote.len().saturating_sub(PAIRS_TOLD);
     let more = (more > 0).then(|| format!("{more} more"));
     told.chain(more).collect::<Vec<_>>().join(", ")
@@ -119,7 +121,8 @@ pub fn no_allocation(bridges: &[Bridge]) -> Trouble {
 
 /// The server names none.
 pub fn no_turn(offered: &[String]) -> Trouble {
-    let others = if offered.is_empty() { "no ICE servers at all".to_owned() } else { format!("only {}", offered.join(", ")) };
+    let others =
+        if offered.is_empty() { "no ICE servers at all".to_owned() } else { format!("only {}", offered.join(", ")) };
     let trouble = Trouble::at(Fault::Turn, Step::Turn, format!("the server offers no TURN server, {others}"));
     trouble.hinting("set turn.enabled: true, or name servers in rtc.turn_servers")
 }
@@ -130,10 +133,16 @@ fn hint_for_turn(why: &str) -> &'static str {
             "check turn.cert_file: its name must be turn.domain, its dates valid, its chain whole; or let a proxy end TLS with turn.external_tls"
         }
         _ if why.contains("cannot find") => "check turn.domain in the DNS",
-        _ if why.contains(": 401") => "the credentials the server hands out are not those its TURN server takes: check rtc.turn_servers, or clocks",
+        _ if why.contains(": 401") => {
+            "the credentials the server hands out are not those its TURN server takes: check rtc.turn_servers, or clocks"
+        }
         _ if why.contains(": 403") => "the TURN server forbids this client's address",
-        _ if why.contains(": 486") || why.contains(": 508") => "the TURN server has no relay ports left: widen turn.relay_range_start to relay_range_end",
-        _ => "open the TURN port (turn.udp_port, turn.tls_port) in every firewall, and check that turn.domain leads to it",
+        _ if why.contains(": 486") || why.contains(": 508") => {
+            "the TURN server has no relay ports left: widen turn.relay_range_start to relay_range_end"
+        }
+        _ => {
+            "open the TURN port (turn.udp_port, turn.tls_port) in every firewall, and check that turn.domain leads to it"
+        }
     }
 }
 
@@ -144,7 +153,8 @@ fn relay_failed(stages: &Stages, bridges: &[Bridge]) -> Trouble {
     if let Some((url, refusal)) = refused.first().and_then(|(url, view)| Some((url, view.forbidden.as_ref()?))) {
         let message = format!("{url} refuses permission to reach the server's media: {refusal}");
         let trouble = Trouble::at(Fault::Turn, Step::Ice, message);
-        return trouble.hinting("allow the TURN server to relay to the media node's addresses (denied peers, private networks)");
+        return trouble
+            .hinting("allow the TURN server to relay to the media node's addresses (denied peers, private networks)");
     }
     let permitted: u32 = relays.iter().map(|(_, view)| view.permitted).sum();
     let tried = pairs(stages);

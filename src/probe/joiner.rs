@@ -75,17 +75,20 @@ pub struct Joiner {
 pub async fn enter(url: &str, token: &str, role: Role) -> Result<Entered, Trouble> {
     let entering = timeout(JOIN_PATIENCE, try_enter(url, token, role)).await;
     let late = || Trouble::at(Fault::Signalling, Step::Join, "the server sends no JoinResponse");
-    entering.unwrap_or_else(|_| Err(late().hinting("look into the server's log; Redis may be away"))).map_err(|t| t.of(role))
+    entering
+        .unwrap_or_else(|_| Err(late().hinting("look into the server's log; Redis may be away")))
+        .map_err(|t| t.of(role))
 }
 
 async fn try_enter(url: &str, token: &str, role: Role) -> Result<Entered, Trouble> {
     let begun = clock::now();
     let dial = Dial { url, token, auto_subscribe: role == Role::Receiver, adaptive_stream: false, offer: None };
-    let mut signal = Signal::dial(&dial).await.map_err(refused)?;
+    let mut signal = Signal::dial(&dial).await.map_err(|error| refused(error, token))?;
     let upgraded = clock::now() - begun;
-    let first = signal.next().await.map_err(|error| {
-        Trouble::at(Fault::Signalling, Step::Join, format!("no JoinResponse: {error}"))
-    })?;
+    let first = signal
+        .next()
+        .await
+        .map_err(|error| Trouble::at(Fault::Signalling, Step::Join, format!("no JoinResponse: {error}")))?;
     let joined = clock::now() - begun - upgraded;
     match first {
         Response::Join(join) => Ok(Entered { role, signal, join: Box::new(join), upgraded, joined }),
@@ -97,8 +100,9 @@ async fn try_enter(url: &str, token: &str, role: Role) -> Result<Entered, Troubl
     }
 }
 
-fn refused(error: SignalError) -> Trouble {
-    let text = error.to_string();
+/// Some servers repeat the token they refuse; it is nobody else's business.
+fn refused(error: SignalError, token: &str) -> Trouble {
+    let text = error.to_string().replace(token, "(the token)");
     let at = |fault, hint: &str| Trouble::at(fault, Step::Websocket, text.trim_end()).hinting(hint);
     match error {
         SignalError::Refused { status: 401 | 403, .. } => {
@@ -108,7 +112,9 @@ fn refused(error: SignalError) -> Trouble {
             at(Fault::Refused, "check the URL's path, and that the proxy before the server passes WebSockets on")
         }
         SignalError::Refused { status: 500.., .. } => at(Fault::Signalling, "look into the server's log"),
-        SignalError::Refused { .. } => at(Fault::Refused, "check that the proxy before the server passes WebSockets on"),
+        SignalError::Refused { .. } => {
+            at(Fault::Refused, "check that the proxy before the server passes WebSockets on")
+        }
         SignalError::Reach(_) => at(Fault::Unreachable, "the server was reached a moment ago; try again"),
         _ => at(Fault::Signalling, "check that the proxy before the server passes WebSockets on"),
     }
@@ -345,9 +351,12 @@ mod tests {
 
     #[test]
     fn a_wrong_key_is_told_apart_from_a_broken_server() {
-        let fault = |status| refused(SignalError::Refused { status, text: "why".into() }).fault;
-        assert_eq!([401, 404, 400, 503].map(fault), [Fault::Refused, Fault::Refused, Fault::Refused, Fault::Signalling]);
-        let trouble = refused(SignalError::Refused { status: 401, text: "invalid API key\n".into() });
-        assert_eq!(trouble.message, "the server refused the connection: 401 invalid API key");
+        let fault = |status| refused(SignalError::Refused { status, text: "why".into() }, "t.o.k").fault;
+        assert_eq!(
+            [401, 404, 400, 503].map(fault),
+            [Fault::Refused, Fault::Refused, Fault::Refused, Fault::Signalling]
+        );
+        let trouble = refused(SignalError::Refused { status: 401, text: "invalid API key: t.o.k\n".into() }, "t.o.k");
+        assert_eq!(trouble.message, "the server refused the connection: 401 invalid API key: (the token)");
     }
 }

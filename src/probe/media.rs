@@ -167,7 +167,8 @@ impl Media {
         let detail = format!("loss: audio {:.2} %, video {:.2} %", lost(&report.audio), lost(&report.video));
         if lost(&report.audio) >= GONE_PERCENT || lost(&report.video) >= GONE_PERCENT {
             let after = ms(duration);
-            let trouble = Trouble::at(Fault::NoMedia, Step::Media, format!("media stopped within {after:.0} ms: {detail}"));
+            let trouble =
+                Trouble::at(Fault::NoMedia, Step::Media, format!("media stopped within {after:.0} ms: {detail}"));
             return Err(trouble.hinting("a firewall or NAT may forget the path, or the server ended the session"));
         }
         report.took(Step::Media, took, detail);

@@ -13,7 +13,10 @@ use tokio::net::TcpListener;
 pub type Shared = Arc<Mutex<Exposition>>;
 
 /// Serves `/metrics` on all of this machine's IPv4 addresses until it is dropped.
-pub async fn serve(port: u16, shared: Shared) -> std::io::Result<(SocketAddr, impl Future<Output = std::io::Result<()>>)> {
+pub async fn serve(
+    port: u16,
+    shared: Shared,
+) -> std::io::Result<(SocketAddr, impl Future<Output = std::io::Result<()>>)> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
     let address = listener.local_addr()?;
     let page = move || {

@@ -5,11 +5,10 @@ use super::connection::{Connection, Lacking};
 use super::joiner::{Entered, Joiner, enter};
 use super::path::Path;
 use super::reach::{Target, reach};
-use super::report::{Fault, Report, Step, Trouble};
+use super::report::{Fault, Report, Step, Trouble, ms};
 use super::settings::Settings;
 use super::turn::{Bridge, bridges};
 use super::{data, hint, media};
-use crate::client::clock;
 use crate::proto::JoinResponse;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -120,14 +119,13 @@ async fn meet(
     report: &mut Report,
 ) -> Result<(), Trouble> {
     allocated(way.bridges, report).await?;
-    let ((up, sent), (down, received)) = tokio::join!(
-        connected(&sender.publisher),
-        connected(&receiver.subscriber)
-    );
+    let ((up, sent), (down, received)) = tokio::join!(connected(&sender.publisher), connected(&receiver.subscriber));
     for (role, found) in [(Role::Sender, up), (Role::Receiver, down)] {
         found.into_iter().for_each(|(step, took, detail)| report.took_by(role, step, took, detail));
     }
-    for (joiner, connection, lacking) in [(&*sender, &sender.publisher, sent), (&*receiver, &receiver.subscriber, received)] {
+    for (joiner, connection, lacking) in
+        [(&*sender, &sender.publisher, sent), (&*receiver, &receiver.subscriber, received)]
+    {
         if let Err(lacking) = lacking {
             return Err(why(joiner, connection, lacking, way).await);
         }
@@ -151,27 +149,25 @@ async fn allocated(bridges: &[Bridge], report: &mut Report) -> Result<(), Troubl
     if bridges.is_empty() {
         return Ok(());
     }
-    let begun = clock::now();
-    let settled = async {
+    let all_settled = async {
         for bridge in bridges {
-            let view = bridge.settled().await;
-            if view.allocated.is_some() {
-                return Some((bridge, view));
-            }
+            bridge.settled().await;
         }
-        None
     };
-    match timeout(TURN_PATIENCE, settled).await.ok().flatten() {
-        Some((bridge, view)) => {
-            let connected = view.connected.map(|took| format!(", connected in {:.1} ms", took.as_secs_f64() * 1e3));
-            report.took(Step::Turn, clock::now() - begun, format!("{}{}", bridge.url, connected.unwrap_or_default()));
-            Ok(())
+    let any_allocated = futures_util::future::select_all(bridges.iter().map(|bridge| Box::pin(bridge.allocated())));
+    let either = async {
+        tokio::select! {
+            _ = any_allocated => {}
+            () = all_settled => {}
         }
-        None => {
-            let late = bridges.iter().find(|bridge| bridge.view().allocated.is_some());
-            late.map(|_| ()).ok_or_else(|| hint::no_allocation(bridges))
-        }
-    }
+    };
+    // What has come by then is what there is.
+    let _ = timeout(TURN_PATIENCE, either).await;
+    let found = bridges.iter().find_map(|bridge| Some((bridge, bridge.view().allocated?)));
+    let (bridge, took) = found.ok_or_else(|| hint::no_allocation(bridges))?;
+    let connected = bridge.view().connected.map(|took| format!(", connected in {:.1} ms", ms(took)));
+    report.took(Step::Turn, took, format!("{}{}", bridge.url, connected.unwrap_or_default()));
+    Ok(())
 }
 
 /// Steps a connection took, and what it lacks.

@@ -8,9 +8,7 @@ use crate::client::media::{AudioSource, OPUS_FRAME, OPUS_FRAME_TICKS, Opus, Vide
 use crate::proto::{AddTrackRequest, TrackSource, TrackType, VideoLayer, VideoQuality};
 use bytes::Bytes;
 use rtc::rtp;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
-};
+use rtc::rtp_transceiver::rtp_sender::{RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::time::{MissedTickBehavior, interval};

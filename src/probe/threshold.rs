@@ -144,7 +144,10 @@ mod tests {
     fn mistakes_are_named() {
         let error = |text: &str| text.parse::<Threshold>().unwrap_err().to_string();
         assert!(error("join").starts_with("`join` is no condition"));
-        assert_eq!(error("lag>1s"), "there is no figure `lag`; there are join, loss, jitter, latency_p50, latency_p95, data");
+        assert_eq!(
+            error("lag>1s"),
+            "there is no figure `lag`; there are join, loss, jitter, latency_p50, latency_p95, data"
+        );
         assert_eq!(error("loss>1ms"), "`loss` has no such unit; times take ms or s, loss %");
     }
 }

@@ -20,7 +20,9 @@ pub enum CrewError {
     Letter(#[from] serde_json::Error),
     #[error("a letter has {0} bytes, and {LOAD_LETTER_BYTES_MAX} is the most; ask for fewer rooms")]
     TooLong(usize),
-    #[error("{found} of {wanted} workers came within {limit:?}; start `lkops load-test worker` with the same --redis and --crew")]
+    #[error(
+        "{found} of {wanted} workers came within {limit:?}; start `lkops load-test worker` with the same --redis and --crew"
+    )]
     TooFew { found: usize, wanted: usize, limit: Duration },
     #[error("more workers are asked for than there are participants: {workers} for {participants}")]
     TooMany { workers: usize, participants: u64 },

@@ -36,7 +36,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A worker that was claimed.
 struct Hand {
-    name: String,
+    /// Where orders reach it: its name, a slash and something nobody else has.
+    place: String,
     participants: u64,
     offset: Offset,
     progress: Progress,
@@ -69,14 +70,14 @@ pub async fn coordinate(
     }
     let mut bus = Bus::open(&with.redis, &with.crew).await?;
     let (api, known) = test::preflight(setup).await?;
-    let names = gather(&mut bus, with, stop.clone()).await?;
-    let mut crew = Crew::begin(bus, setup, &schedule, names, stop, progress).await?;
+    let places = gather(&mut bus, with, stop.clone()).await?;
+    let mut crew = Crew::begin(bus, setup, &schedule, places, stop, progress).await?;
     let result = crew.run(setup).await;
     crew.dismiss().await;
     remove_rooms(&api, &schedule, &known).await;
     result?;
     let parts = crew.hands.into_iter().map(|hand| Part {
-        name: hand.name,
+        name: hand.place.split('/').next().unwrap_or_default().to_owned(),
         participants: hand.participants,
         offset: hand.offset,
         result: hand.result.unwrap_or_else(|| Err("did not hand over its figures".to_owned())),
@@ -109,8 +110,10 @@ async fn gather(bus: &mut Bus, with: &Coordination, stop: watch::Receiver<bool>)
                 return Ok(claimed);
             }
         }
-        let stopped = *stop.borrow();
-        if stopped || Instant::now() >= limit {
+        if *stop.borrow() {
+            return Err(CrewError::Stopped);
+        }
+        if Instant::now() >= limit {
             return Err(CrewError::TooFew { found: bus.idle().await?.len(), wanted: with.workers, limit: with.wait });
         }
         sleep(LOOK_INTERVAL).await;
@@ -133,20 +136,20 @@ impl Crew {
         mut bus: Bus,
         setup: &Setup,
         schedule: &Schedule,
-        names: Vec<String>,
+        places: Vec<String>,
         stop: watch::Receiver<bool>,
         progress: watch::Sender<Progress>,
     ) -> Result<Crew, CrewError> {
         let start_us = bus.now_us().await? + HEAD_START_US;
-        let (of, reply_to) = (names.len(), crate::proto::id::random("run-"));
+        let (of, reply_to) = (places.len(), crate::proto::id::random("run-"));
         let task = Task::of(setup);
         let mut hands = Vec::new();
-        for (index, name) in names.into_iter().enumerate() {
+        for (index, place) in places.into_iter().enumerate() {
             let task = Box::new(task.clone());
-            bus.order(&name, &Order::Begin { task, index, of, start_us, reply_to: reply_to.clone() }).await?;
+            bus.order(&place, &Order::Begin { task, index, of, start_us, reply_to: reply_to.clone() }).await?;
             let participants = schedule.part(index, of).arrivals.len() as u64;
             let (offset, progress) = (Offset::default(), Progress { total: participants, ..Progress::default() });
-            hands.push(Hand { name, participants, offset, progress, heard: Instant::now(), result: None });
+            hands.push(Hand { place, participants, offset, progress, heard: Instant::now(), result: None });
         }
         let (alive_told, replies) = (Instant::now(), bus.replies(&reply_to));
         Ok(Crew { bus, hands, replies, stop, progress, interrupted: false, alive_told })
@@ -201,7 +204,7 @@ impl Crew {
             _ = stop.wait_for(|stop| *stop), if !stopped => None,
         };
         if let Some(reply) = reply
-            && let Some(hand) = self.hands.iter_mut().find(|hand| hand.name == reply.worker)
+            && let Some(hand) = self.hands.iter_mut().find(|hand| hand.place == reply.worker)
         {
             hand.heard = Instant::now();
             match reply.said {
@@ -244,9 +247,10 @@ impl Crew {
     }
 
     async fn order_all(&mut self, order: &Order) -> Result<(), CrewError> {
-        let names: Vec<String> = self.hands.iter().filter(|hand| hand.works()).map(|hand| hand.name.clone()).collect();
-        for name in names {
-            self.bus.order(&name, order).await?;
+        let places: Vec<String> =
+            self.hands.iter().filter(|hand| hand.works()).map(|hand| hand.place.clone()).collect();
+        for place in places {
+            self.bus.order(&place, order).await?;
         }
         Ok(())
     }

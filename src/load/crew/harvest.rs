@@ -229,7 +229,11 @@ mod tests {
         assert_eq!(workers.iter().map(|worker| worker.packets).collect::<Vec<_>>(), [300, 100]);
         assert_eq!((report.total.packets, report.rooms[0].figures.packets, report.tracks.len()), (400, 400, 2));
         assert_eq!(report.total.latency_ms.count, 400);
-        assert!(report.total.latency_ms.p50 < 12.0 && report.total.latency_ms.p90 > 85.0, "{:?}", report.total.latency_ms);
+        assert!(
+            report.total.latency_ms.p50 < 12.0 && report.total.latency_ms.p90 > 85.0,
+            "{:?}",
+            report.total.latency_ms
+        );
         assert_eq!((report.joins.attempted, report.joins.failed), (2, 0));
     }
 
@@ -246,7 +250,8 @@ mod tests {
 
     #[test]
     fn latencies_between_unsure_clocks_are_left_out() {
-        let parts = || vec![part("a", 2_000, Ok(harvest(9, Duration::ZERO))), part("b", 4_000, Ok(harvest(9, Duration::ZERO)))];
+        let parts =
+            || vec![part("a", 2_000, Ok(harvest(9, Duration::ZERO))), part("b", 4_000, Ok(harvest(9, Duration::ZERO)))];
         let (report, _) = told(parts());
         assert_eq!(report.total.latency_ms.count, 0);
         assert!(report.tester.warnings[0].contains("within 6.0 ms"), "{:?}", report.tester.warnings);
@@ -256,7 +261,8 @@ mod tests {
 
     #[test]
     fn seconds_are_added_by_their_number() {
-        let second = |at_s, packets_per_s, loss_percent| Second { at_s, packets_per_s, loss_percent, ..Second::default() };
+        let second =
+            |at_s, packets_per_s, loss_percent| Second { at_s, packets_per_s, loss_percent, ..Second::default() };
         let mut series = vec![second(1.0, 100.0, 0.0), second(2.0, 100.0, 0.0)];
         merge_series(&mut series, vec![second(1.1, 300.0, 4.0), second(3.0, 5.0, 0.0)]);
         let told: Vec<_> = series.iter().map(|s| (s.at_s, s.packets_per_s, s.loss_percent)).collect();

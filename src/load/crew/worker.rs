@@ -34,13 +34,16 @@ pub async fn work(
     say: impl Fn(String),
 ) -> Result<Worked, CrewError> {
     let mut bus = Bus::open(address, crew).await?;
+    // Of its own each time: what was meant for one who was here before never comes.
+    let place = format!("{name}/{}", crate::proto::id::random(""));
+    let place = place.as_str();
     say(format!("worker {name} waits for a coordinator of crew `{crew}`"));
     let order = loop {
-        bus.wait_for_work(name).await?;
+        bus.wait_for_work(place).await?;
         let next = tokio::select! {
-            order = bus.next_order(name) => order?,
+            order = bus.next_order(place) => order?,
             _ = stop.wait_for(|stop| *stop) => {
-                bus.stop_waiting(name).await?;
+                bus.stop_waiting(place).await?;
                 return Ok(Worked::Stopped);
             }
         };
@@ -48,13 +51,13 @@ pub async fn work(
             break order;
         }
     };
-    // Any other is meant for one who was here before.
+    // Nothing else comes first.
     let Order::Begin { task, index, of, start_us, reply_to } = order else { return Ok(Worked::Done) };
-    bus.stop_waiting(name).await?;
-    let begin = Begin { task: *task, index, of, start_us, reply_to, name: name.to_owned(), threads };
+    bus.stop_waiting(place).await?;
+    let begin = Begin { task: *task, index, of, start_us, reply_to, place: place.to_owned(), threads };
     let result = carry_out(&mut bus, &begin, stop, &say).await;
     if let Err(error) = &result {
-        let failed = Reply { worker: name.to_owned(), said: Said::Failed(error.to_string()) };
+        let failed = Reply { worker: place.to_owned(), said: Said::Failed(error.to_string()) };
         // Redis may be what failed.
         let _ = bus.reply(&begin.reply_to, &failed).await;
     }
@@ -67,13 +70,14 @@ struct Begin {
     of: usize,
     start_us: i64,
     reply_to: String,
-    name: String,
+    /// Where orders reach it.
+    place: String,
     threads: usize,
 }
 
 impl Begin {
     fn reply(&self, said: Said) -> Reply {
-        Reply { worker: self.name.clone(), said }
+        Reply { worker: self.place.clone(), said }
     }
 }
 
@@ -87,7 +91,13 @@ async fn carry_out(
     // What is sent is stamped by Redis's clock, so that whoever receives it knows its age.
     clock::shift(offset.us);
     bus.reply(&begin.reply_to, &begin.reply(Said::Ready { offset })).await?;
-    say(format!("part {} of {}; clock {} ± {} µs from redis's", begin.index + 1, begin.of, offset.us, offset.unsure_us));
+    say(format!(
+        "part {} of {}; clock {} ± {} µs from redis's",
+        begin.index + 1,
+        begin.of,
+        offset.us,
+        offset.unsure_us
+    ));
     let setup = begin.task.clone().setup(begin.threads);
     let (cue_sender, cues) = watch::channel(Cue::Ramp);
     let (progress_sender, mut progress) = watch::channel(Progress::default());
@@ -95,7 +105,7 @@ async fn carry_out(
     // A part that is stopped is no part: the coordinator counts it as failed.
     let (_goes_on, never) = watch::channel(false);
     let running = run_part(&setup, part, cues, never, progress_sender);
-    let following = follow(bus.clone(), &begin.name, cue_sender);
+    let following = follow(bus.clone(), &begin.place, cue_sender);
     let mut telling = bus.clone();
     let telling = async {
         while progress.changed().await.is_ok() {
@@ -124,10 +134,10 @@ fn at(theirs_us: i64) -> Instant {
 }
 
 /// Turns orders into cues at their times; ends only when the coordinator is gone.
-async fn follow(mut bus: Bus, name: &str, cues: watch::Sender<Cue>) -> Result<(), CrewError> {
+async fn follow(mut bus: Bus, place: &str, cues: watch::Sender<Cue>) -> Result<(), CrewError> {
     let mut heard = Instant::now();
     loop {
-        let order = bus.next_order(name).await?;
+        let order = bus.next_order(place).await?;
         if order.is_some() {
             heard = Instant::now();
         }

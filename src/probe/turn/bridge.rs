@@ -63,6 +63,14 @@ impl Bridge {
         self.view.borrow().clone()
     }
 
+    /// Waits for an allocation.
+    pub async fn allocated(&self) {
+        let mut view = self.view.clone();
+        if view.wait_for(|view| view.allocated.is_some()).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Waits until there is an allocation or can be none.
     pub async fn settled(&self) -> View {
         let mut view = self.view.clone();
