@@ -2,7 +2,9 @@
 
 use crate::config_args::{self, Generated};
 use crate::exit::Failure;
-use crate::{cordon, docs, drain, generate_keys, help_verbose, load_test, nodes, plan, ports, region, serve, token};
+use crate::{
+    cordon, docs, drain, generate_keys, help_verbose, load_test, nodes, plan, ports, probe, region, serve, token,
+};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[derive(Parser)]
@@ -41,6 +43,8 @@ enum Command {
     LoadTest(Box<load_test::Args>),
     /// Say how many cores, gigabits and nodes a shape needs
     Plan(plan::Args),
+    /// Join a server as a stranger would and say which step fails, and why
+    Probe(probe::Args),
     /// Print the help of serve with the flag of every configuration key
     HelpVerbose,
     /// Man pages, shell completions and the sample configuration
@@ -91,6 +95,7 @@ pub fn run() -> Result<(), Failure> {
         Command::Token(command) => token::run(&command),
         Command::LoadTest(args) => load_test::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::HelpVerbose => help_verbose::run(),
         Command::Docs(command) => docs::run(&command),
     }

@@ -1,5 +1,5 @@
 //! The one place where failures become messages and exit codes: 0 done, 1 failed, 2 usage or configuration, 3 done in part,
-//! 4 a threshold was missed.
+//! 4 a threshold was missed, from 10 on what a probe found.
 
 use lkops::config::Complaint;
 use std::process::ExitCode;
@@ -15,6 +15,8 @@ pub enum Failure {
     Partial(String),
     /// A threshold was missed; every one of them.
     Missed(Vec<String>),
+    /// A probe found a fault, which has an exit code of its own.
+    Found(u8, String),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -31,6 +33,7 @@ pub fn report(result: Result<(), Failure>) -> ExitCode {
         Failure::Usage(what) => (2, vec![what]),
         Failure::Partial(what) => (3, vec![what]),
         Failure::Missed(what) => (4, what),
+        Failure::Found(code, what) => (code, vec![what]),
         Failure::Failed(error) => (1, vec![format!("{error:#}")]),
     };
     for line in lines {

@@ -17,6 +17,7 @@ mod plan;
 mod ports;
 mod print;
 mod print_config;
+mod probe;
 mod region;
 mod serve;
 mod table;

@@ -49,6 +49,9 @@ _lkops() {
             lkops,ports)
                 cmd="lkops__subcmd__ports"
                 ;;
+            lkops,probe)
+                cmd="lkops__subcmd__probe"
+                ;;
             lkops,region)
                 cmd="lkops__subcmd__region"
                 ;;
@@ -118,6 +121,9 @@ _lkops() {
             lkops__subcmd__help,ports)
                 cmd="lkops__subcmd__help__subcmd__ports"
                 ;;
+            lkops__subcmd__help,probe)
+                cmd="lkops__subcmd__help__subcmd__probe"
+                ;;
             lkops__subcmd__help,region)
                 cmd="lkops__subcmd__help__subcmd__region"
                 ;;
@@ -145,6 +151,9 @@ _lkops() {
             lkops__subcmd__help__subcmd__load__subcmd__test,find-capacity)
                 cmd="lkops__subcmd__help__subcmd__load__subcmd__test__subcmd__find__subcmd__capacity"
                 ;;
+            lkops__subcmd__help__subcmd__load__subcmd__test,worker)
+                cmd="lkops__subcmd__help__subcmd__load__subcmd__test__subcmd__worker"
+                ;;
             lkops__subcmd__help__subcmd__nodes,inspect)
                 cmd="lkops__subcmd__help__subcmd__nodes__subcmd__inspect"
                 ;;
@@ -169,6 +178,9 @@ _lkops() {
             lkops__subcmd__load__subcmd__test,help)
                 cmd="lkops__subcmd__load__subcmd__test__subcmd__help"
                 ;;
+            lkops__subcmd__load__subcmd__test,worker)
+                cmd="lkops__subcmd__load__subcmd__test__subcmd__worker"
+                ;;
             lkops__subcmd__load__subcmd__test__subcmd__help,calibrate)
                 cmd="lkops__subcmd__load__subcmd__test__subcmd__help__subcmd__calibrate"
                 ;;
@@ -177,6 +189,9 @@ _lkops() {
                 ;;
             lkops__subcmd__load__subcmd__test__subcmd__help,help)
                 cmd="lkops__subcmd__load__subcmd__test__subcmd__help__subcmd__help"
+                ;;
+            lkops__subcmd__load__subcmd__test__subcmd__help,worker)
+                cmd="lkops__subcmd__load__subcmd__test__subcmd__help__subcmd__worker"
                 ;;
             lkops__subcmd__nodes,help)
                 cmd="lkops__subcmd__nodes__subcmd__help"
@@ -233,7 +248,7 @@ _lkops() {
 
     case "${cmd}" in
         lkops)
-            opts="-h -V --help --version serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help"
+            opts="-h -V --help --version serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -621,7 +636,7 @@ _lkops() {
             return 0
             ;;
         lkops__subcmd__help)
-            opts="serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help"
+            opts="serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -789,7 +804,7 @@ _lkops() {
             return 0
             ;;
         lkops__subcmd__help__subcmd__load__subcmd__test)
-            opts="find-capacity calibrate"
+            opts="find-capacity calibrate worker"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -817,6 +832,20 @@ _lkops() {
             return 0
             ;;
         lkops__subcmd__help__subcmd__load__subcmd__test__subcmd__find__subcmd__capacity)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lkops__subcmd__help__subcmd__load__subcmd__test__subcmd__worker)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -901,6 +930,20 @@ _lkops() {
             return 0
             ;;
         lkops__subcmd__help__subcmd__ports)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lkops__subcmd__help__subcmd__probe)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -999,12 +1042,28 @@ _lkops() {
             return 0
             ;;
         lkops__subcmd__load__subcmd__test)
-            opts="-o -h -V --url --api-key --api-secret --dev --room --duration --publishers --video-publishers --audio-publishers --subscribers --participants --rooms --shape --scenario --identity-prefix --video-resolution --video-codec --num-per-second --layout --no-simulcast --simulate-speakers --run-all --single-connection --threads --server-pid --metrics-url --fail-if --html --verify-plan --calibration --compare --output --help --version find-capacity calibrate help"
+            opts="-o -h -V --workers --redis --crew --wait --url --api-key --api-secret --dev --room --duration --publishers --video-publishers --audio-publishers --subscribers --participants --rooms --shape --scenario --identity-prefix --video-resolution --video-codec --num-per-second --layout --no-simulcast --simulate-speakers --run-all --single-connection --threads --server-pid --metrics-url --fail-if --html --verify-plan --calibration --compare --output --help --version find-capacity calibrate worker help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --workers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --redis)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --crew)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1163,12 +1222,28 @@ _lkops() {
             return 0
             ;;
         lkops__subcmd__load__subcmd__test__subcmd__find__subcmd__capacity)
-            opts="-o -h -V --url --api-key --api-secret --dev --room --duration --publishers --video-publishers --audio-publishers --subscribers --participants --rooms --shape --scenario --identity-prefix --video-resolution --video-codec --num-per-second --layout --no-simulcast --simulate-speakers --run-all --single-connection --threads --server-pid --metrics-url --fail-if --html --verify-plan --calibration --compare --output --grow --max --help --version"
+            opts="-o -h -V --workers --redis --crew --wait --url --api-key --api-secret --dev --room --duration --publishers --video-publishers --audio-publishers --subscribers --participants --rooms --shape --scenario --identity-prefix --video-resolution --video-codec --num-per-second --layout --no-simulcast --simulate-speakers --run-all --single-connection --threads --server-pid --metrics-url --fail-if --html --verify-plan --calibration --compare --output --grow --max --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --workers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --redis)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --crew)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1293,7 +1368,7 @@ _lkops() {
             return 0
             ;;
         lkops__subcmd__load__subcmd__test__subcmd__help)
-            opts="find-capacity calibrate help"
+            opts="find-capacity calibrate worker help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1341,6 +1416,50 @@ _lkops() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lkops__subcmd__load__subcmd__test__subcmd__help__subcmd__worker)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lkops__subcmd__load__subcmd__test__subcmd__worker)
+            opts="-h -V --redis --crew --name --threads --once --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --redis)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --crew)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1792,6 +1911,60 @@ _lkops() {
                     return 0
                     ;;
                 --turn-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lkops__subcmd__probe)
+            opts="-o -h -V --api-key --api-secret --token --dev --room --duration --relay-only --tcp-only --fail-if --every --metrics-port --output --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --api-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-secret)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --room)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --duration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fail-if)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --metrics-port)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

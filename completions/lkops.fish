@@ -35,6 +35,7 @@ complete -c lkops -n "__fish_lkops_needs_command" -f -a "region" -d 'Regions and
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "token" -d 'Access tokens'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "load-test" -d 'Fill rooms with synthetic participants and measure what they get'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "plan" -d 'Say how many cores, gigabits and nodes a shape needs'
+complete -c lkops -n "__fish_lkops_needs_command" -f -a "probe" -d 'Join a server as a stranger would and say which step fails, and why'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "help-verbose" -d 'Print the help of serve with the flag of every configuration key'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "docs" -d 'Man pages, shell completions and the sample configuration'
 complete -c lkops -n "__fish_lkops_needs_command" -f -a "drain" -d 'Empty nodes: they take no new rooms and end when nobody is left'
@@ -246,44 +247,53 @@ complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subco
 complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
 complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "create" -d 'Print an access token'
 complete -c lkops -n "__fish_lkops_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l url -d 'URL of the server, ws:// or http://' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l api-key -d 'API key' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l api-secret -d 'Secret of the key' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l room -d 'Name of the room; several are numbered [default: a random one]' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l duration -d 'Time to measure once all have joined, such as 30s or 5m [default: until stopped]' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l video-publishers -l publishers -d 'Participants of each room that publish video and watch nobody' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l audio-publishers -d 'Participants of each room that publish audio and hear nobody; as far as they go, the same as the video publishers' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l subscribers -d 'Participants of each room that subscribe' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l participants -d 'Participants of each room that publish audio and video and subscribe to all others' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l rooms -d 'Number of such rooms' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l shape -d 'Rooms and people in the shape language, in place of the numbers above' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l scenario -d 'Rooms with times of their own and storms, from a YAML file, in place of the numbers above' -r -F
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l identity-prefix -d 'What identities begin with [default: a random text]' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l video-resolution -d 'Highest encoding of published video' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l video-codec -d 'Codec of published video: vp8, h264, vp9 or av1' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l num-per-second -d 'Participants that arrive each second, whether or not the server copes [default: 5]' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l layout -d 'Whose video subscribers watch: all, speaker (1 large, 5 small), 3x3 (medium), 4x4, 5x5 (small); all audio is heard [default: speaker for --subscribers, all for --participants and --shape]' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l threads -d 'Media threads [default: the machine\'s cores]' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l server-pid -d 'Watch the server process of that id on this machine: CPU per packet, memory, dropped datagrams' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l metrics-url -d 'Read the server\'s own figures from this page in the Prometheus text format at both ends' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l fail-if -d 'Exit with 4 if that holds at the end, such as join_p95>500ms, loss>0.5%, latency_p99>100ms; may be repeated' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l html -d 'Write a page with charts as well' -r -F
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l calibration -d 'Calibration for --verify-plan [default: the shipped one]' -r -F
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l compare -d 'Compare with an earlier run\'s -o json' -r -F
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -s o -l output -d 'Form of the results' -r -f -a "text\t''
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l workers -d 'Have so many `lkops load-test worker` processes make the load, found at --redis' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l redis -d 'Redis to meet at, host:port or a redis:// URL; may be the one of a cluster' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l crew -d 'Name under which workers and coordinator find each other' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l wait -d 'How long the workers are waited for' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l url -d 'URL of the server, ws:// or http://' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l api-key -d 'API key' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l api-secret -d 'Secret of the key' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l room -d 'Name of the room; several are numbered [default: a random one]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l duration -d 'Time to measure once all have joined, such as 30s or 5m [default: until stopped]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l video-publishers -l publishers -d 'Participants of each room that publish video and watch nobody' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l audio-publishers -d 'Participants of each room that publish audio and hear nobody; as far as they go, the same as the video publishers' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l subscribers -d 'Participants of each room that subscribe' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l participants -d 'Participants of each room that publish audio and video and subscribe to all others' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l rooms -d 'Number of such rooms' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l shape -d 'Rooms and people in the shape language, in place of the numbers above' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l scenario -d 'Rooms with times of their own and storms, from a YAML file, in place of the numbers above' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l identity-prefix -d 'What identities begin with [default: a random text]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l video-resolution -d 'Highest encoding of published video' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l video-codec -d 'Codec of published video: vp8, h264, vp9 or av1' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l num-per-second -d 'Participants that arrive each second, whether or not the server copes [default: 5]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l layout -d 'Whose video subscribers watch: all, speaker (1 large, 5 small), 3x3 (medium), 4x4, 5x5 (small); all audio is heard [default: speaker for --subscribers, all for --participants and --shape]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l threads -d 'Media threads [default: the machine\'s cores]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l server-pid -d 'Watch the server process of that id on this machine: CPU per packet, memory, dropped datagrams' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l metrics-url -d 'Read the server\'s own figures from this page in the Prometheus text format at both ends' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l fail-if -d 'Exit with 4 if that holds at the end, such as join_p95>500ms, loss>0.5%, latency_p99>100ms; may be repeated' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l html -d 'Write a page with charts as well' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l calibration -d 'Calibration for --verify-plan [default: the shipped one]' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l compare -d 'Compare with an earlier run\'s -o json' -r -F
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -s o -l output -d 'Form of the results' -r -f -a "text\t''
 json\t''
 csv\t'A line for each received track'"
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l dev -d 'A server in development mode on this machine: its URL, key and secret'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l no-simulcast -d 'Publish one encoding of each video instead of simulcast'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l simulate-speakers -d 'Announce changing speakers'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l run-all -d 'Run LiveKit\'s set of cases, one after the other, in place of the numbers above'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l single-connection -d 'One peer connection for each participant instead of two'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -l verify-plan -d 'Show what `lkops plan` predicts beside what was measured'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -s V -l version -d 'Print version'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -f -a "find-capacity" -d 'Let the load grow until a --fail-if condition is met, and name what was in the way'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -f -a "calibrate" -d 'Measure what packets, bursts, people and tracks cost a server on this machine, for `lkops plan`'
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l dev -d 'A server in development mode on this machine: its URL, key and secret'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l no-simulcast -d 'Publish one encoding of each video instead of simulcast'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l simulate-speakers -d 'Announce changing speakers'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l run-all -d 'Run LiveKit\'s set of cases, one after the other, in place of the numbers above'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l single-connection -d 'One peer connection for each participant instead of two'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -l verify-plan -d 'Show what `lkops plan` predicts beside what was measured'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -f -a "find-capacity" -d 'Let the load grow until a --fail-if condition is met, and name what was in the way'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -f -a "calibrate" -d 'Measure what packets, bursts, people and tracks cost a server on this machine, for `lkops plan`'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -f -a "worker" -d 'Make a part of the load another process, on any machine, asks for over Redis'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and not __fish_seen_subcommand_from find-capacity calibrate worker help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from find-capacity" -l workers -d 'Have so many `lkops load-test worker` processes make the load, found at --redis' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from find-capacity" -l redis -d 'Redis to meet at, host:port or a redis:// URL; may be the one of a cluster' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from find-capacity" -l crew -d 'Name under which workers and coordinator find each other' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from find-capacity" -l wait -d 'How long the workers are waited for' -r
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from find-capacity" -l url -d 'URL of the server, ws:// or http://' -r
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from find-capacity" -l api-key -d 'API key' -r
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from find-capacity" -l api-secret -d 'Secret of the key' -r
@@ -332,8 +342,16 @@ complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_s
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l dev -d 'A server in development mode on this machine: its URL, key and secret'
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -s h -l help -d 'Print help'
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from worker" -l redis -d 'Redis to meet at, host:port or a redis:// URL; may be the one of a cluster' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from worker" -l crew -d 'Name under which workers and coordinator find each other' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from worker" -l name -d 'Name in reports [default: a random one]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from worker" -l threads -d 'Media threads [default: the machine\'s cores]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from worker" -l once -d 'End after one test'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from worker" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from worker" -s V -l version -d 'Print version'
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from help" -f -a "find-capacity" -d 'Let the load grow until a --fail-if condition is met, and name what was in the way'
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from help" -f -a "calibrate" -d 'Measure what packets, bursts, people and tracks cost a server on this machine, for `lkops plan`'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from help" -f -a "worker" -d 'Make a part of the load another process, on any machine, asks for over Redis'
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lkops -n "__fish_lkops_using_subcommand plan" -l shape -d 'Rooms and people as `lkops load-test` takes them, such as \'25x(4av) + 1x(1v,800s)\'' -r
 complete -c lkops -n "__fish_lkops_using_subcommand plan" -l calibration -d 'What things cost, from `lkops load-test calibrate` [default: the shipped one]' -r -F
@@ -343,6 +361,21 @@ complete -c lkops -n "__fish_lkops_using_subcommand plan" -s o -l output -d 'For
 json\t''"
 complete -c lkops -n "__fish_lkops_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c lkops -n "__fish_lkops_using_subcommand plan" -s V -l version -d 'Print version'
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l api-key -d 'API key' -r
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l api-secret -d 'Secret of the key' -r
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l token -d 'Token to join by in place of a key; to be given twice, first for who publishes, then for who subscribes' -r
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l room -d 'Room to meet in [default: a random one]' -r
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l duration -d 'How long media is measured' -r
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l fail-if -d 'Exit with 4 if that holds, such as join>2s, loss>1%, latency_p95>100ms; may be repeated' -r
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l every -d 'Probe again and again at this interval, a line each' -r
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l metrics-port -d 'Show the results as lkops_probe_* metrics at http://:PORT/metrics' -r
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+json\t''"
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l dev -d 'A server in development mode on this machine: its URL, key and secret'
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l relay-only -d 'Send media through the server\'s TURN servers and no other way'
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -l tcp-only -d 'Send media over TCP and no other way'
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -s h -l help -d 'Print help'
+complete -c lkops -n "__fish_lkops_using_subcommand probe" -s V -l version -d 'Print version'
 complete -c lkops -n "__fish_lkops_using_subcommand help-verbose" -s h -l help -d 'Print help'
 complete -c lkops -n "__fish_lkops_using_subcommand help-verbose" -s V -l version -d 'Print version'
 complete -c lkops -n "__fish_lkops_using_subcommand docs; and not __fish_seen_subcommand_from man completions config help" -s h -l help -d 'Print help'
@@ -427,21 +460,22 @@ complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l dev -d 'Develop
 complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -l disable-strict-config -d 'Let unknown configuration keys pass'
 complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -s h -l help -d 'Print help'
 complete -c lkops -n "__fish_lkops_using_subcommand uncordon" -s V -l version -d 'Print version'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "serve" -d 'Run the media server'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "generate-keys" -d 'Make an API key and its secret'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "ports" -d 'Print the ports a configuration needs open'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "create-join-token" -d 'Print a token to join a room, for development'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "nodes" -d 'List the nodes of a cluster, their rooms and people'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "region" -d 'Regions and their URLs'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "token" -d 'Access tokens'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "load-test" -d 'Fill rooms with synthetic participants and measure what they get'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "plan" -d 'Say how many cores, gigabits and nodes a shape needs'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "help-verbose" -d 'Print the help of serve with the flag of every configuration key'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "docs" -d 'Man pages, shell completions and the sample configuration'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "drain" -d 'Empty nodes: they take no new rooms and end when nobody is left'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "cordon" -d 'Have nodes take no new rooms; theirs go on'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "uncordon" -d 'Have cordoned nodes take new rooms again'
-complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan help-verbose docs drain cordon uncordon help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "serve" -d 'Run the media server'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "generate-keys" -d 'Make an API key and its secret'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "ports" -d 'Print the ports a configuration needs open'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "create-join-token" -d 'Print a token to join a room, for development'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "nodes" -d 'List the nodes of a cluster, their rooms and people'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "region" -d 'Regions and their URLs'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "token" -d 'Access tokens'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "load-test" -d 'Fill rooms with synthetic participants and measure what they get'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "plan" -d 'Say how many cores, gigabits and nodes a shape needs'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "probe" -d 'Join a server as a stranger would and say which step fails, and why'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "help-verbose" -d 'Print the help of serve with the flag of every configuration key'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "docs" -d 'Man pages, shell completions and the sample configuration'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "drain" -d 'Empty nodes: they take no new rooms and end when nobody is left'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "cordon" -d 'Have nodes take no new rooms; theirs go on'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "uncordon" -d 'Have cordoned nodes take new rooms again'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and not __fish_seen_subcommand_from serve generate-keys ports create-join-token nodes region token load-test plan probe help-verbose docs drain cordon uncordon help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "inspect" -d 'Print everything a node tells of itself, and its rooms'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "rooms" -d 'List rooms, the fullest first'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from nodes" -f -a "participants" -d 'List the people of a room or of a node'
@@ -449,6 +483,7 @@ complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcom
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "create" -d 'Print an access token'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from load-test" -f -a "find-capacity" -d 'Let the load grow until a --fail-if condition is met, and name what was in the way'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from load-test" -f -a "calibrate" -d 'Measure what packets, bursts, people and tracks cost a server on this machine, for `lkops plan`'
+complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from load-test" -f -a "worker" -d 'Make a part of the load another process, on any machine, asks for over Redis'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from docs" -f -a "man" -d 'Write a man page for every command'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from docs" -f -a "completions" -d 'Write completions for bash, zsh and fish'
 complete -c lkops -n "__fish_lkops_using_subcommand help; and __fish_seen_subcommand_from docs" -f -a "config" -d 'Print a livekit.yaml with every key, its meaning and its default'

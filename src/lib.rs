@@ -12,6 +12,7 @@ pub mod media;
 pub mod metrics;
 pub mod net;
 pub mod ops;
+pub mod probe;
 pub mod proto;
 pub mod room;
 pub mod sdp;

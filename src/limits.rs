@@ -480,3 +480,22 @@ pub const MOVES_PARALLEL_MAX: usize = 16;
 
 /// Versions of nodes long gone that a starting node forgets at once; the rest waits for the next.
 pub const VERSIONS_FORGOTTEN_MAX: usize = 1_024;
+
+/// Candidates of the server a probe tries: more than a node has addresses, few enough to check them all in time.
+pub const PROBE_CANDIDATES_MAX: usize = 64;
+
+/// Things a probe may have waiting for its sides of a session. Each happens a few times in a session's life.
+pub const PROBE_EVENTS_MAX: usize = 256;
+
+/// Sockets one bridge to a TURN server serves: one for each of a probe's four connections, and as many again.
+pub const PROBE_TURN_FLOWS_MAX: usize = 8;
+
+/// Datagrams waiting for a TURN server that takes them too slowly; more are lost, as on any path.
+pub const PROBE_TURN_QUEUE_MAX: usize = 512;
+
+/// TURN servers a probe tries, of however many the server names.
+pub const PROBE_TURN_SERVERS_MAX: usize = 8;
+
+/// A letter between the coordinator of a load test and its workers: the results of one worker are the longest, with some
+/// kilobytes of histograms for each room.
+pub const LOAD_LETTER_BYTES_MAX: usize = 64 << 20;

@@ -10,6 +10,7 @@ mod cli {
     mod nodes;
     mod plan;
     mod ports;
+    mod probe;
     #[path = "../cluster/redis_server.rs"]
     #[allow(dead_code, reason = "other tests do more to it")]
     mod redis_server;

@@ -2,6 +2,7 @@
 //! and waits for conditions; the Python, Go and browser suites beside this file do the same with LiveKit's SDKs.
 
 mod e2e {
+    mod crew;
     mod disturbance;
     mod feedback;
     mod life;
@@ -9,5 +10,9 @@ mod e2e {
     mod log;
     mod meeting;
     mod messages;
+    mod probe;
+    #[path = "../cluster/redis_server.rs"]
+    #[allow(dead_code, reason = "other tests do more to it")]
+    mod redis_server;
     mod server;
 }

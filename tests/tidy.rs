@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("media", &["limits", "wire"]),
     ("shard", &["limits", "net", "wire", "transport", "media", "metrics"]),
     ("client", &["limits", "net", "wire", "transport", "sdp", "proto", "token"]),
+    ("probe", &["limits", "client", "proto", "token"]),
     ("load", &["limits", "client", "proto", "token", "metrics"]),
     ("room", &["limits", "shard", "sdp", "proto", "token", "config", "metrics"]),
     ("cluster", &["limits", "proto", "config", "metrics"]),

@@ -1,5 +1,6 @@
 //! The flags of `lkops load-test`: all of LiveKit's own load tester with their meaning, and ours.
 
+use super::crew::{CrewArgs, WorkerArgs};
 use crate::exit::Failure;
 use anyhow::Context;
 use lkops::client::Mode;
@@ -41,6 +42,8 @@ pub enum Command {
     FindCapacity(Box<CapacityArgs>),
     /// Measure what packets, bursts, people and tracks cost a server on this machine, for `lkops plan`
     Calibrate(CalibrateArgs),
+    /// Make a part of the load another process, on any machine, asks for over Redis
+    Worker(WorkerArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -83,6 +86,8 @@ pub struct CalibrateArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
+    #[command(flatten)]
+    pub crew: CrewArgs,
     #[command(flatten)]
     server: ServerArgs,
     /// Name of the room; several are numbered [default: a random one]
@@ -311,7 +316,7 @@ impl RunArgs {
     }
 }
 
-fn cores() -> usize {
+pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 

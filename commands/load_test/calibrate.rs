@@ -11,7 +11,7 @@ pub fn run(args: &CalibrateArgs) -> Result<(), Failure> {
     for (number, shape) in (1..).zip(SHAPES) {
         eprintln!("run {number} of {}: {shape}", SHAPES.len());
         let setup = args.setup(shape)?;
-        let report = super::measure(&setup, true)?;
+        let report = super::measure(&setup, None, true)?;
         if !report.steady || report.interrupted {
             return Err(anyhow!("stopped before all was measured").into());
         }

@@ -3,6 +3,7 @@
 mod args;
 mod calibrate;
 mod capacity;
+mod crew;
 mod progress;
 mod suite;
 pub mod table;
@@ -14,6 +15,7 @@ use crate::exit::Failure;
 use crate::print;
 use anyhow::Context;
 use args::{Command, Output, RunArgs};
+use lkops::load::crew::{Coordination, coordinate};
 use lkops::load::plan::Calibration;
 use lkops::load::report::Report;
 use lkops::load::{Progress, Setup, test};
@@ -27,6 +29,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         None => run_once(&args.run),
         Some(Command::FindCapacity(args)) => capacity::run(args),
         Some(Command::Calibrate(args)) => calibrate::run(args),
+        Some(Command::Worker(args)) => crew::run(args),
     }
 }
 
@@ -34,7 +37,7 @@ fn run_once(args: &RunArgs) -> Result<(), Failure> {
     let setup = args.setup()?;
     let earlier = args.compare.as_deref().map(read).transpose()?;
     let calibration = calibration(args.calibration.as_deref())?;
-    let mut report = measure(&setup, args.output != Output::Text)?;
+    let mut report = measure(&setup, args.crew.coordination().as_ref(), args.output != Output::Text)?;
     report.judge(&args.fail_if);
     report.comparison = earlier.map(|earlier| compare::compare(&earlier, &report)).unwrap_or_default();
     if args.verify_plan {
@@ -48,10 +51,10 @@ fn run_once(args: &RunArgs) -> Result<(), Failure> {
 }
 
 /// One whole run.
-fn measure(setup: &Setup, quiet: bool) -> Result<Report, Failure> {
+fn measure(setup: &Setup, crew: Option<&Coordination>, quiet: bool) -> Result<Report, Failure> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(setup.threads).enable_all().build()?;
-    let report = runtime.block_on(run_watched(setup, quiet));
+    let report = runtime.block_on(run_watched(setup, crew, quiet));
     // Tasks that still say goodbye need not be waited for.
     runtime.shutdown_background();
     report
@@ -72,7 +75,7 @@ fn read(path: &Path) -> Result<Report, Failure> {
     Ok(report.with_context(|| format!("{} is no report of `load-test -o json`", path.display()))?)
 }
 
-async fn run_watched(setup: &Setup, quiet: bool) -> Result<Report, Failure> {
+async fn run_watched(setup: &Setup, crew: Option<&Coordination>, quiet: bool) -> Result<Report, Failure> {
     let (progress_sender, progress) = watch::channel(Progress::default());
     let (stop_sender, stop) = watch::channel(false);
     tokio::spawn(async move {
@@ -85,10 +88,13 @@ async fn run_watched(setup: &Setup, quiet: bool) -> Result<Report, Failure> {
         }
     });
     let shown = tokio::spawn(progress::show(progress, quiet));
-    let report = test::run(setup, stop, progress_sender).await;
+    let report = match crew {
+        None => test::run(setup, stop, progress_sender).await.map_err(Failure::from),
+        Some(crew) => coordinate(setup, crew, stop, progress_sender).await.map_err(Failure::from),
+    };
     // It ends with the run.
     let _ = shown.await;
-    Ok(report?)
+    report
 }
 
 fn print_report(report: &Report, output: Output) -> Result<(), Failure> {

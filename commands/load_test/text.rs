@@ -2,6 +2,7 @@
 
 use super::table::{bitrate, mib, ms, percent, table};
 use lkops::load::compare::Change;
+use lkops::load::crew::Worker;
 use lkops::load::report::Report;
 use lkops::load::threshold::Verdict;
 use lkops::load::verify::Predicted;
@@ -17,6 +18,7 @@ pub fn report(report: &Report) -> String {
         rooms(report),
         quality(&report.total),
         data(&report.total),
+        workers(report),
         tester(report),
         server(report),
         plan(report),
@@ -24,6 +26,28 @@ pub fn report(report: &Report) -> String {
         verdicts(report),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// The processes that made the load.
+fn workers(report: &Report) -> String {
+    if report.workers.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<Vec<String>> = report.workers.iter().map(worker).collect();
+    table(&["worker", "participants", "packets", "clock, ms", "±", "CPU", "busiest thread", "state"], &rows)
+}
+
+fn worker(worker: &Worker) -> Vec<String> {
+    vec![
+        worker.name.clone(),
+        worker.participants.to_string(),
+        worker.packets.to_string(),
+        format!("{:.3}", worker.offset_us as f64 / 1e3),
+        format!("{:.3}", worker.offset_unsure_us as f64 / 1e3),
+        percent(worker.tester.cpu_percent),
+        percent(worker.tester.saturation_percent),
+        worker.failed.clone().unwrap_or_else(|| "done".to_owned()),
+    ]
 }
 
 fn head(report: &Report) -> String {

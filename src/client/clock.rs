@@ -1,6 +1,7 @@
 //! The only place where the client reads clocks: the steady one for deadlines, the wall clock for the times in payloads,
 //! which another process may have to compare.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 #[allow(clippy::disallowed_methods)] // the client's one steady clock
@@ -8,11 +9,20 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Added to the wall clock, in microseconds: on several machines all go by one clock.
+static SHIFT_US: AtomicI64 = AtomicI64::new(0);
+
+/// Has the wall clock told from now on be so many microseconds later, for the whole process.
+pub fn shift(us: i64) {
+    SHIFT_US.store(us, Ordering::Relaxed);
+}
+
 /// Microseconds since 1970.
 #[allow(clippy::disallowed_methods)] // the client's one wall clock
 pub fn unix_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    let us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+    us.saturating_add_signed(SHIFT_US.load(Ordering::Relaxed))
 }
 
 /// Seconds since 1970, for tokens.

@@ -37,7 +37,7 @@ pub struct Layer {
 }
 
 /// A video codec.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum VideoCodec {
     #[default]
     Vp8,

@@ -18,13 +18,13 @@ mod outgoing;
 mod participant;
 mod payload;
 mod peer;
-mod reach;
+pub(crate) mod reach;
 mod session;
-mod signal;
+pub(crate) mod signal;
 mod socket;
-mod stamp;
+pub(crate) mod stamp;
 pub mod stats;
-mod tls;
+pub(crate) mod tls;
 mod uplink;
 mod view;
 

@@ -3,7 +3,7 @@
 use crate::client::media::{Layer, Video, VideoSource};
 
 /// The highest encoding a camera sends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Resolution {
     Low,
     Medium,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Adds up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sum {
     told: Figures,
     sent_bytes: u64,
@@ -87,6 +87,30 @@ impl Sum {
         self.data_latency.add_latency(&measured.data.latency);
     }
 
+    /// Adds what another added up.
+    pub fn merge(&mut self, other: &Sum) {
+        let counts = self.told.counts().into_iter().zip(other.told.clone().counts().map(|count| *count));
+        counts.for_each(|(sum, more)| *sum += more);
+        let layers = self.told.layer_packets.iter_mut().zip(other.told.layer_packets);
+        layers.for_each(|(sum, more)| *sum += more);
+        self.told.key_frame_wait_max_ms = self.told.key_frame_wait_max_ms.max(other.told.key_frame_wait_max_ms);
+        self.sent_bytes += other.sent_bytes;
+        self.frozen += other.frozen;
+        self.latency.merge(&other.latency);
+        self.start.merge(&other.start);
+        self.gap.merge(&other.gap);
+        self.data_latency.merge(&other.data_latency);
+    }
+
+    pub fn packets(&self) -> u64 {
+        self.told.packets
+    }
+
+    /// Times between two clocks that are not known well enough are no times.
+    pub fn forget_latency(&mut self) {
+        (self.latency, self.data_latency) = Default::default();
+    }
+
     fn add_track(&mut self, track: &TrackStats) {
         let told = &mut self.told;
         let sums = [
@@ -147,6 +171,39 @@ impl Sum {
     }
 }
 
+impl Figures {
+    /// All that is added up one by one.
+    fn counts(&mut self) -> [&mut u64; 25] {
+        [
+            &mut self.participants,
+            &mut self.tracks,
+            &mut self.tracks_expected,
+            &mut self.packets,
+            &mut self.bytes,
+            &mut self.lost,
+            &mut self.recovered,
+            &mut self.reordered,
+            &mut self.duplicates,
+            &mut self.skipped,
+            &mut self.timestamp_jumps,
+            &mut self.frames,
+            &mut self.frames_broken,
+            &mut self.key_frames,
+            &mut self.key_frame_requests,
+            &mut self.key_frame_waits,
+            &mut self.video_freezes,
+            &mut self.audio_gaps,
+            &mut self.omitted,
+            &mut self.layer_changes,
+            &mut self.sent_packets,
+            &mut self.resent,
+            &mut self.data_sent,
+            &mut self.data_received,
+            &mut self.data_lost,
+        ]
+    }
+}
+
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
@@ -202,6 +259,41 @@ mod tests {
         assert_eq!((told.layers_percent, told.frozen_percent), ([25.0, 0.0, 75.0], 5.0));
         assert_eq!((told.video_freezes, told.audio_gaps), (1, 0));
         assert!((told.longest_gap_ms - 1000.0).abs() < 1.0);
+    }
+
+    /// A sum with every count at least 1.
+    fn full() -> Sum {
+        let mut json = serde_json::to_value(Sum::default()).unwrap();
+        let told = json["told"].as_object_mut().unwrap();
+        told.values_mut().filter(|value| value.is_u64()).for_each(|value| *value = 1.into());
+        told["layer_packets"] = serde_json::json!([1, 1, 1]);
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn no_count_is_left_out_of_a_merge() {
+        let mut sum = full();
+        sum.merge(&full());
+        let json = serde_json::to_value(&sum.told).unwrap();
+        for (name, value) in json.as_object().unwrap().iter().filter(|(_, value)| value.is_u64()) {
+            assert_eq!(value, 2, "{name}");
+        }
+        assert_eq!(json["layer_packets"], serde_json::json!([2, 2, 2]));
+    }
+
+    #[test]
+    fn parts_merged_are_the_whole() {
+        let all = [track(990, 10, 10), track(4, 1, 0), track(70, 0, 3)];
+        let parts = all.clone().map(|track| {
+            let mut part = Sum::default();
+            part.add(&measured(vec![track]));
+            serde_json::from_str::<Sum>(&serde_json::to_string(&part).unwrap()).unwrap()
+        });
+        let (mut merged, mut whole) = (Sum::default(), Sum::default());
+        parts.iter().for_each(|part| merged.merge(part));
+        all.into_iter().for_each(|track| whole.add(&measured(vec![track])));
+        let window = Duration::from_secs(7);
+        assert_eq!(merged.told(window), whole.told(window));
     }
 
     #[test]

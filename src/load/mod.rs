@@ -6,6 +6,7 @@ pub mod calibrate;
 pub mod camera;
 pub mod capacity;
 pub mod compare;
+pub mod crew;
 mod data;
 mod exposition;
 mod figures;
@@ -30,7 +31,7 @@ pub mod vitals;
 pub mod watch;
 
 pub use figures::Figures;
-pub use run::{Progress, Stage};
+pub use run::{Cue, Progress, Stage};
 pub use setup::{LoadError, Setup};
 pub use stages::STAGES;
 pub use times::Percentiles;

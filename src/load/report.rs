@@ -1,6 +1,7 @@
 //! What is told of a run: the whole of `-o json`, and what tables, CSV and the page of `--html` are made from.
 
 use super::compare::Change;
+use super::crew::Worker;
 use super::figures::{Figures, Sum};
 use super::member::Measured;
 use super::stages::JoinReport;
@@ -33,6 +34,9 @@ pub struct Report {
     pub total: Figures,
     pub rooms: Vec<Room>,
     pub tester: Tester,
+    /// The processes it was made by, where there were several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<Worker>,
     pub server: Option<Server>,
     pub verdicts: Vec<Verdict>,
     /// Against the plan.
@@ -84,6 +88,7 @@ const COLUMNS: &str = "room,subscriber,track,kind,packets,bytes,lost,recovered,r
                        latency_p99_ms,latency_max_ms";
 
 /// Collects what the members measured.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
     names: Vec<String>,
     total: Sum,
@@ -106,6 +111,24 @@ impl Tally {
         let free = LOAD_TRACKS_LISTED_MAX - self.tracks.len();
         let tracks = measured.stats.received.iter().take(free);
         self.tracks.extend(tracks.map(|track| Track::new(room, &measured.identity, track)));
+    }
+
+    /// Adds what another collected in the same rooms.
+    pub fn merge(&mut self, other: Tally) {
+        self.total.merge(&other.total);
+        self.rooms.iter_mut().zip(&other.rooms).for_each(|(room, more)| room.merge(more));
+        let free = LOAD_TRACKS_LISTED_MAX.saturating_sub(self.tracks.len());
+        self.tracks.extend(other.tracks.into_iter().take(free));
+    }
+
+    pub fn forget_latency(&mut self) {
+        self.total.forget_latency();
+        self.rooms.iter_mut().for_each(Sum::forget_latency);
+    }
+
+    /// Packets received so far.
+    pub fn packets(&self) -> u64 {
+        self.total.packets()
     }
 
     /// Fills in what it collected in that time.

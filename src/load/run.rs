@@ -1,8 +1,9 @@
 //! The course of a run: everybody arrives, settles, is measured, hands over, leaves. Called by `test`.
 
+use super::crew::Harvest;
 use super::exposition::Exposition;
 use super::member::{Common, JOIN_PATIENCE, Measured, Phase, Told, live};
-use super::report::{Report, Tally};
+use super::report::Tally;
 use super::schedule::Schedule;
 use super::setup::{LoadError, Setup};
 use super::stages::{Joins, Outlook};
@@ -10,6 +11,7 @@ use super::watch::{Moment, Second, Server, Tester};
 use crate::client::api::{Api, ApiError};
 use crate::client::{Engine, clock};
 use crate::limits::{LOAD_RESULTS_MAX, LOAD_SERIES_MAX};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// What a watcher is shown each second.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Progress {
     pub stage: Stage,
     pub participants: u64,
@@ -27,10 +29,22 @@ pub struct Progress {
     /// How far the present stage is, and what remains of it.
     pub done: f64,
     pub left: Option<Duration>,
+    /// Nothing more happens without a cue.
+    pub waits: bool,
+}
+
+/// What somebody else, who runs other parts of the same test, lets it do. Later ones are larger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cue {
+    #[default]
+    Ramp,
+    Measure,
+    Collect,
+    Leave,
 }
 
 /// Where a run stands, for those who watch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Stage {
     #[default]
     Joining,
@@ -91,16 +105,25 @@ pub struct Run<'a> {
     late_max: Duration,
     series: Vec<Second>,
     interrupted: bool,
+    /// Absent: the clock alone says when to go on.
+    cues: Option<watch::Receiver<Cue>>,
+    may_leave: bool,
 }
 
 impl<'a> Run<'a> {
-    /// Everybody's task begins, to wait for its time.
-    pub fn start(setup: &'a Setup, api: &'a Api, engine: Engine, schedule: Schedule) -> Run<'a> {
+    /// Everybody's task begins, to wait for its time after `begun`.
+    pub fn start(
+        setup: &'a Setup,
+        api: &'a Api,
+        engine: Engine,
+        schedule: Schedule,
+        begun: Instant,
+        cues: Option<watch::Receiver<Cue>>,
+    ) -> Run<'a> {
         let name = |room: usize| schedule.rooms.get(room).cloned().unwrap_or_default();
         let unchecked = schedule.arrivals.iter().map(|a| (a.room, (name(a.room), a.seats))).collect();
         let (phase, phases) = watch::channel(Phase::default());
         let (told_sender, told) = mpsc::channel(LOAD_RESULTS_MAX);
-        let begun = Instant::now();
         let common = Arc::new(Common {
             engine: engine.clone(),
             url: setup.url.clone(),
@@ -148,6 +171,8 @@ impl<'a> Run<'a> {
             late_max: Duration::ZERO,
             series: Vec::new(),
             interrupted: false,
+            may_leave: cues.is_none(),
+            cues,
         }
     }
 
@@ -156,7 +181,7 @@ impl<'a> Run<'a> {
         mut self,
         mut stop: watch::Receiver<bool>,
         progress: watch::Sender<Progress>,
-    ) -> Result<Report, LoadError> {
+    ) -> Result<Harvest, LoadError> {
         let started_unix_s = clock::unix_s();
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -178,6 +203,7 @@ impl<'a> Run<'a> {
                     self.interrupted = self.setup.duration.is_some() || self.stage < Stage::Measuring;
                     self.end().await;
                 }
+                cue = next(&mut self.cues) => self.follow(cue).await,
                 () = sleep_until(until), if self.until.is_some() => {
                     if self.advance().await {
                         break;
@@ -186,7 +212,7 @@ impl<'a> Run<'a> {
             }
         }
         progress.send_replace(self.progress());
-        Ok(self.report(started_unix_s))
+        Ok(self.harvest(started_unix_s))
     }
 
     fn take(&mut self, told: Told) -> Result<(), LoadError> {
@@ -251,11 +277,24 @@ impl<'a> Run<'a> {
         match self.stage {
             // Whoever is still not in by now counts as failed when told so.
             Stage::Joining => self.enter(Stage::Settling, Some(SETTLE)),
+            Stage::Settling if self.cues.is_some() => self.until = None,
             Stage::Settling => self.measure().await,
             Stage::Measuring => self.end().await,
             Stage::Ending => return true,
         }
         false
+    }
+
+    async fn follow(&mut self, cue: Cue) {
+        match cue {
+            Cue::Measure if self.stage <= Stage::Settling => self.measure().await,
+            Cue::Collect if self.stage < Stage::Ending => self.end().await,
+            Cue::Leave => {
+                self.may_leave = true;
+                self.leave_when_done();
+            }
+            Cue::Ramp | Cue::Measure | Cue::Collect => {}
+        }
     }
 
     async fn measure(&mut self) {
@@ -277,9 +316,13 @@ impl<'a> Run<'a> {
 
     /// Nobody leaves before all have measured.
     fn leave_when_done(&mut self) {
-        if self.stage == Stage::Ending && self.handed_over >= self.present {
+        if self.may_leave && self.has_handed_over() {
             self.phase.send_replace(Phase::Leave);
         }
+    }
+
+    fn has_handed_over(&self) -> bool {
+        self.stage == Stage::Ending && self.handed_over >= self.present
     }
 
     fn moment(&mut self) -> Moment {
@@ -313,31 +356,37 @@ impl<'a> Run<'a> {
             second: self.series.last().copied().unwrap_or_default(),
             done: if self.stage == Stage::Joining { joined } else { share.min(1.0) },
             left: limit.filter(|_| self.stage != Stage::Joining).map(|limit| limit.saturating_sub(passed)),
+            waits: (self.stage == Stage::Settling && self.until.is_none()) || self.has_handed_over(),
         }
     }
 
-    fn report(self, started_unix_s: i64) -> Report {
+    fn harvest(self, started_unix_s: i64) -> Harvest {
         let steady = self.window_from.is_some();
         let now = Moment::now(&self.engine, self.setup.server_pid);
         let to = self.window_to.unwrap_or(now);
         let from = self.window_from.unwrap_or(self.first);
-        let mut report = Report {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            url: self.setup.url.clone(),
-            shape: self.setup.shape_text.clone(),
+        Harvest {
             started_unix_s,
             ramp_s: self.ramp.as_secs_f64(),
-            window_s: (to.at - from.at).as_secs_f64(),
+            window: to.at - from.at,
             interrupted: self.interrupted,
             steady,
-            joins: self.joins.told(),
-            lost_sessions: self.lost,
+            joins: self.joins,
+            lost: self.lost,
+            tally: self.tally,
             tester: Tester::between(&from, &to, self.late_max),
             server: Server::between(&from, &to, &self.told_by_server),
             series: self.series,
-            ..Report::default()
-        };
-        self.tally.tell(to.at - from.at, &mut report);
-        report
+        }
     }
+}
+
+/// The next cue; never, if there are none to come.
+async fn next(cues: &mut Option<watch::Receiver<Cue>>) -> Cue {
+    if let Some(cues) = cues
+        && cues.changed().await.is_ok()
+    {
+        return *cues.borrow_and_update();
+    }
+    std::future::pending().await
 }

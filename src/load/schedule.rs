@@ -69,6 +69,12 @@ impl Schedule {
         Ok(schedule)
     }
 
+    /// The same rooms with every `of`-th arrival from the `index`-th on.
+    pub fn part(&self, index: usize, of: usize) -> Schedule {
+        let arrivals = self.arrivals.iter().skip(index).step_by(of.max(1)).cloned().collect();
+        Schedule { rooms: self.rooms.clone(), arrivals }
+    }
+
     /// When the last one arrives.
     pub fn ramp(&self) -> Duration {
         self.arrivals.last().map_or(Duration::ZERO, |a| a.at)
@@ -141,6 +147,18 @@ mod tests {
         let all = schedule("2x(2av)", 1.0);
         assert_eq!(all.rooms, ["r-0", "r-1"]);
         assert_eq!(all.arrivals.iter().map(|a| a.room).collect::<Vec<_>>(), [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn parts_are_the_whole_and_none_is_in_two() {
+        let all = schedule("3x(4av) + 1x(1v,9s)", 5.0);
+        let parts: Vec<_> = (0..3).map(|index| all.part(index, 3)).collect();
+        let mut together: Vec<_> = parts.iter().flat_map(|part| part.arrivals.clone()).collect();
+        together.sort_by(|a, b| (a.at, &a.identity).cmp(&(b.at, &b.identity)));
+        let mut whole = all.arrivals.clone();
+        whole.sort_by(|a, b| (a.at, &a.identity).cmp(&(b.at, &b.identity)));
+        assert_eq!(together, whole);
+        assert!(parts.iter().all(|part| part.rooms == all.rooms && part.arrivals.len().abs_diff(7) <= 1));
     }
 
     #[test]

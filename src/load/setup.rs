@@ -51,6 +51,8 @@ pub enum LoadError {
     Files { needed: u64, limit: u64 },
     #[error("there is no process {0} to watch; check --server-pid")]
     Process(u32),
+    #[error("the coordinator has fallen silent")]
+    Abandoned,
     #[error("the metrics page cannot be read: {0}; check --metrics-url")]
     Metrics(String),
 }

@@ -4,10 +4,11 @@
 use super::camera::Resolution;
 use crate::client::media::VideoCodec;
 use crate::limits::{LOAD_PARTICIPANTS_MAX, LOAD_ROOM_PARTICIPANTS_MAX};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// All rooms of a test.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Shape {
     pub groups: Vec<Group>,
     /// By time.
@@ -15,7 +16,7 @@ pub struct Shape {
 }
 
 /// Many connections that break at once, and come back at once.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Storm {
     /// Since the start of the test.
     pub at: Duration,
@@ -31,7 +32,7 @@ impl Storm {
 }
 
 /// Rooms that are alike.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     pub rooms: u32,
     pub people: Vec<People>,
@@ -43,7 +44,7 @@ pub struct Group {
 }
 
 /// People of a room who do the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct People {
     pub count: u32,
     pub audio: bool,
@@ -54,7 +55,7 @@ pub struct People {
 }
 
 /// What the people of a room have in common.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Traits {
     pub layout: Layout,
     pub codec: VideoCodec,
@@ -96,7 +97,7 @@ impl Default for Traits {
 }
 
 /// Whose video a subscriber watches, and how large. Audio is always heard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Layout {
     /// Everybody, at full size.
     #[default]

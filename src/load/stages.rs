@@ -87,7 +87,7 @@ pub fn outlook(error: &ClientError) -> Outlook {
 }
 
 /// Joins of many by stage.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Joins {
     times: [Times; STAGES.len()],
     pub attempted: u64,
@@ -102,9 +102,21 @@ impl Joins {
         }
     }
 
+    /// Adds what another counted.
+    pub fn merge(&mut self, other: &Joins) {
+        self.times.iter_mut().zip(&other.times).for_each(|(times, more)| times.merge(more));
+        self.attempted += other.attempted;
+        self.succeeded += other.succeeded;
+        other.failed.iter().for_each(|(reason, count)| self.note_failures(reason.clone(), *count));
+    }
+
     pub fn note_failure(&mut self, reason: String) {
+        self.note_failures(reason, 1);
+    }
+
+    pub fn note_failures(&mut self, reason: String, count: u64) {
         let known = self.failed.len() < crate::limits::LOAD_REASONS_MAX || self.failed.contains_key(&reason);
-        *self.failed.entry(if known { reason } else { "other reasons".to_owned() }).or_default() += 1;
+        *self.failed.entry(if known { reason } else { "other reasons".to_owned() }).or_default() += count;
     }
 
     pub fn told(&self) -> JoinReport {

@@ -1,7 +1,8 @@
 //! A whole test: look whether the server is there and this machine can, run, tidy up. Called by `commands`.
 
+use super::crew::Harvest;
 use super::report::Report;
-use super::run::{Progress, Run, exposition};
+use super::run::{Cue, Progress, Run, exposition};
 use super::schedule::{Names, Schedule};
 use super::setup::{LoadError, Setup};
 use super::vitals::{Usage, open_files_max};
@@ -9,7 +10,7 @@ use crate::client::Engine;
 use crate::client::api::Api;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long the server may take to answer the first call.
 const PREFLIGHT_PATIENCE: Duration = Duration::from_secs(8);
@@ -24,8 +25,7 @@ pub async fn run(
     stop: watch::Receiver<bool>,
     progress: watch::Sender<Progress>,
 ) -> Result<Report, LoadError> {
-    let names = Names { room: setup.room.clone(), identity_prefix: setup.identity_prefix.clone() };
-    let schedule = Schedule::new(&setup.shape, setup.per_second, &names)?;
+    let schedule = schedule(setup)?;
     check_files(&schedule)?;
     if let Some(pid) = setup.server_pid {
         Usage::of(&pid.to_string()).map_err(|_| LoadError::Process(pid))?;
@@ -33,13 +33,48 @@ pub async fn run(
     if setup.metrics_url.is_some() {
         exposition(setup).await.map_err(|error| LoadError::Metrics(error.to_string()))?;
     }
-    let api = Api::new(&setup.url, setup.keys.clone()).map_err(|error| LoadError::of(error, &setup.url))?;
-    let known = rooms_before(&api, setup).await?;
+    let (api, known) = preflight(setup).await?;
     let engine = Engine::start(setup.threads)?;
     let rooms = schedule.rooms.clone();
-    let result = Run::start(setup, &api, engine, schedule).finish(stop, progress).await;
+    let run = Run::start(setup, &api, engine, schedule, Instant::now(), None);
+    let result = run.finish(stop, progress).await;
     tidy(&api, rooms.iter().filter(|room| !known.contains(room))).await;
-    result
+    Ok(result?.report(setup))
+}
+
+/// A share of a test that others do the rest of.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    pub index: usize,
+    pub of: usize,
+    pub start: Instant,
+}
+
+/// Runs a part of a test by somebody's cues, who also removes the rooms.
+pub async fn run_part(
+    setup: &Setup,
+    part: Part,
+    cues: watch::Receiver<Cue>,
+    stop: watch::Receiver<bool>,
+    progress: watch::Sender<Progress>,
+) -> Result<Harvest, LoadError> {
+    let schedule = schedule(setup)?.part(part.index, part.of);
+    check_files(&schedule)?;
+    let api = Api::new(&setup.url, setup.keys.clone()).map_err(|error| LoadError::of(error, &setup.url))?;
+    let engine = Engine::start(setup.threads)?;
+    Run::start(setup, &api, engine, schedule, part.start, Some(cues)).finish(stop, progress).await
+}
+
+pub fn schedule(setup: &Setup) -> Result<Schedule, LoadError> {
+    let names = Names { room: setup.room.clone(), identity_prefix: setup.identity_prefix.clone() };
+    Ok(Schedule::new(&setup.shape, setup.per_second, &names)?)
+}
+
+/// Whether the server is there and takes the key; answers which rooms are none of ours.
+pub async fn preflight(setup: &Setup) -> Result<(Api, Vec<String>), LoadError> {
+    let api = Api::new(&setup.url, setup.keys.clone()).map_err(|error| LoadError::of(error, &setup.url))?;
+    let known = rooms_before(&api, setup).await?;
+    Ok((api, known))
 }
 
 /// Two transports and a signal connection for those who publish, one less for the others.
@@ -61,7 +96,7 @@ async fn rooms_before(api: &Api, setup: &Setup) -> Result<Vec<String>, LoadError
 }
 
 /// Removes the rooms the test made. A server that is gone by now has none.
-async fn tidy(api: &Api, rooms: impl Iterator<Item = &String>) {
+pub async fn tidy(api: &Api, rooms: impl Iterator<Item = &String>) {
     let removing = async {
         for room in rooms {
             if let Err(error) = api.delete_room(room).await {

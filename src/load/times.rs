@@ -6,8 +6,9 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Microseconds, three significant digits.
-#[derive(Clone, Debug)]
+/// Microseconds, three significant digits. Written down as its counts, so that what is read again is the same to the last one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
 pub struct Times(Histogram<u64>);
 
 /// Milliseconds.
@@ -29,13 +30,36 @@ impl Default for Times {
     }
 }
 
+impl From<Vec<(u64, u64)>> for Times {
+    fn from(counts: Vec<(u64, u64)>) -> Times {
+        let mut times = Times::default();
+        counts.into_iter().for_each(|(us, count)| times.note_us(us, count));
+        times
+    }
+}
+
+impl From<Times> for Vec<(u64, u64)> {
+    fn from(times: Times) -> Vec<(u64, u64)> {
+        times.0.iter_recorded().map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value())).collect()
+    }
+}
+
 impl Times {
+    /// Adds what another counted: the same as if all had been counted here.
+    pub fn merge(&mut self, other: &Times) {
+        // Only a histogram of fixed size can refuse; this one resizes itself.
+        let _ = self.0.add(&other.0);
+    }
+
     pub fn note(&mut self, time: Duration) {
         self.note_many(time, 1);
     }
 
     fn note_many(&mut self, time: Duration, count: u64) {
-        let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.note_us(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), count);
+    }
+
+    fn note_us(&mut self, us: u64, count: u64) {
         // It resizes itself; what does not fit at all is the largest there is.
         if self.0.record_n(us, count).is_err() {
             self.0.saturating_record_n(us, count);
@@ -101,6 +125,31 @@ mod tests {
             assert!((figure - wanted).abs() <= wanted / 1000.0, "{told:?}");
         }
         assert_eq!((told.named("p99"), told.named("p42")), (Some(told.p99), None));
+    }
+
+    /// Times of every size, told apart by `share`.
+    fn part(share: u64, of: u64) -> Times {
+        let mut times = Times::default();
+        let all = (0..5_000_u64).map(|n| n * n * n % 40_000_003 + 1);
+        all.enumerate()
+            .filter(|(n, _)| *n as u64 % of == share)
+            .for_each(|(_, us)| times.note(Duration::from_micros(us)));
+        times
+    }
+
+    #[test]
+    fn what_three_counted_is_what_one_would_have() {
+        let mut merged = Times::default();
+        for share in 0..3 {
+            let text = serde_json::to_string(&part(share, 3)).unwrap();
+            merged.merge(&serde_json::from_str(&text).unwrap());
+        }
+        let alone = part(0, 1);
+        assert_eq!(merged.count(), 5_000);
+        for percent in [0.0, 1.0, 50.0, 90.0, 99.0, 99.9, 100.0] {
+            assert_eq!(merged.percentile(percent), alone.percentile(percent), "{percent} %");
+        }
+        assert_eq!(merged, alone);
     }
 
     #[test]

@@ -44,3 +44,17 @@ fn a_server_and_a_key_must_be_named() {
     let line = lkops_with(&["load-test"], &env).failed(1).join("\n");
     assert!(line.contains("`ftp://x/` is no URL of a server"), "{line}");
 }
+
+#[test]
+fn workers_and_coordinator_need_a_redis() {
+    assert!(load_test(&["--workers", "2"], 2).contains("--redis <ADDRESS>"));
+    assert!(load_test(&["--workers", "0", "--redis", "127.0.0.1:1"], 2).contains("--workers"));
+    let line = load_test(&["--participants", "3", "--workers", "2", "--redis", "127.0.0.1:1"], 1);
+    assert!(line.contains("cannot reach redis at 127.0.0.1:1: "), "{line}");
+    let line = load_test(&["--participants", "3", "--workers", "9", "--redis", "127.0.0.1:1"], 1);
+    assert!(line.contains("more workers are asked for than there are participants"), "{line}");
+    let alone = lkops(&["load-test", "worker"]).failed(2).join("\n");
+    assert!(alone.contains("--redis is missing"), "{alone}");
+    let nowhere = lkops(&["load-test", "worker", "--redis", "u:secret@127.0.0.1:1"]).failed(1).join("\n");
+    assert!(nowhere.contains("cannot reach redis at 127.0.0.1:1: ") && !nowhere.contains("secret"), "{nowhere}");
+}
