@@ -156,7 +156,8 @@ fn a_paused_track_rests() {
     let mut allocator = Allocator::new(rules(true));
     let held = Some(LegAllowance { spatial: 0, temporal: 0, paused: true });
     let paused = Request { held, paused: Some(at(0)), ..request(1, &CAMERA) };
-    let plan = |allocator: &mut Allocator, ms| levels(&allocator.plan(at(ms), Bitrate::kbps(1_000), &[paused.clone()]));
+    let requests = [paused];
+    let plan = |allocator: &mut Allocator, ms| levels(&allocator.plan(at(ms), Bitrate::kbps(1_000), &requests));
     assert_eq!(plan(&mut allocator, 4_999), [None]);
     assert_eq!(plan(&mut allocator, 5_000), [Some(1)]);
 }
