@@ -43,6 +43,8 @@ pub struct Rung {
     pub spatial: u8,
     pub temporal: u8,
     pub rate: Bitrate,
+    /// What it may come to, at least its rate.
+    pub peak: Bitrate,
 }
 
 /// A track's rungs from the cheapest to what is wanted of it; empty while none of its layers flows.
@@ -140,7 +142,7 @@ impl Claim<'_> {
     /// What a level takes of the room.
     fn weight(&self, level: Option<usize>) -> Bitrate {
         let Some((level, rung)) = level.zip(self.rung(level)) else { return Bitrate::ZERO };
-        rung.rate.scaled(if self.is_upgrade(level) { HEADROOM } else { TOLERANCE })
+        if self.is_upgrade(level) { rung.rate.scaled(HEADROOM).max(rung.peak) } else { rung.rate.scaled(TOLERANCE) }
     }
 
     fn share(&self) -> LegAllowance {

@@ -80,10 +80,9 @@ mod tests {
     use crate::media::bitrate::Bitrate;
 
     fn ladder(layers: &[(u8, u8)]) -> Vec<Rung> {
-        let rung = |(n, (spatial, temporal)): (usize, &(u8, u8))| Rung {
-            spatial: *spatial,
-            temporal: *temporal,
-            rate: Bitrate(100_000 * (n as u64 + 1)),
+        let rung = |(n, (spatial, temporal)): (usize, &(u8, u8))| {
+            let rate = Bitrate(100_000 * (n as u64 + 1));
+            Rung { spatial: *spatial, temporal: *temporal, rate, peak: rate }
         };
         layers.iter().enumerate().map(rung).collect()
     }

@@ -14,6 +14,9 @@ const SLICES: usize = 4;
 const WINDOW: Duration = Duration::from_secs(2);
 const WINDOW_SCREEN: Duration = Duration::from_secs(4);
 
+/// What is left of a peak after a slice: half of it after four seconds or so.
+const PEAK_HELD: f64 = 0.92;
+
 /// What arrived lately, by layer.
 #[derive(Clone, Debug)]
 pub struct LayerMeter {
@@ -21,12 +24,15 @@ pub struct LayerMeter {
     epoch: Option<Instant>,
     newest: u64,
     bytes: [[u32; CELLS]; SLICES + 1],
+    /// The highest rate of late, slowly forgotten.
+    peaks: [Bitrate; CELLS],
 }
 
 impl LayerMeter {
     pub fn new(is_screen_share: bool) -> LayerMeter {
         let window = if is_screen_share { WINDOW_SCREEN } else { WINDOW };
-        LayerMeter { slice: window / SLICES as u32, epoch: None, newest: 0, bytes: [[0; CELLS]; SLICES + 1] }
+        let (bytes, peaks) = ([[0; CELLS]; SLICES + 1], [Bitrate::ZERO; CELLS]);
+        LayerMeter { slice: window / SLICES as u32, epoch: None, newest: 0, bytes, peaks }
     }
 
     /// # Cost
@@ -36,10 +42,27 @@ impl LayerMeter {
         let passed = number.saturating_sub(self.newest).min(SLICES as u64 + 1);
         (0..passed).for_each(|back| self.bytes[index(number - back)] = [0; CELLS]);
         self.newest = self.newest.max(number);
+        if passed > 0 {
+            self.note_peaks(now, passed);
+        }
         let cell = usize::from(spatial) * TEMPORALS + usize::from(temporal).min(TEMPORALS - 1);
         if let Some(count) = self.bytes[index(self.newest)].get_mut(cell) {
             *count = count.saturating_add(bytes as u32);
         }
+    }
+
+    fn note_peaks(&mut self, now: Instant, passed: u64) {
+        let held = PEAK_HELD.powi(passed as i32);
+        for cell in 0..CELLS {
+            let rate = self.rate(now, (cell / TEMPORALS) as u8, (cell % TEMPORALS) as u8);
+            self.peaks[cell] = self.peaks[cell].scaled(held).max(rate);
+        }
+    }
+
+    /// The most the layer took lately. Encoders that run short leave layers out for a while: what such a layer takes now says
+    /// little of what it will take.
+    pub fn peak(&self, spatial: u8, temporal: u8) -> Bitrate {
+        self.peaks.get(usize::from(spatial) * TEMPORALS + usize::from(temporal)).copied().unwrap_or(Bitrate::ZERO)
     }
 
     fn slice_at(&mut self, now: Instant) -> u64 {
@@ -101,11 +124,23 @@ mod tests {
     }
 
     #[test]
+    fn peaks_are_forgotten_slowly() {
+        let mut meter = LayerMeter::new(false);
+        (0..4_000).step_by(10).for_each(|ms| meter.note(at(ms), 1, 0, 1_250));
+        (4_000..8_000).step_by(10).for_each(|ms| meter.note(at(ms), 1, 0, 125));
+        assert_eq!(meter.rate(at(8_000), 1, 0).0, 100_000);
+        let peak = meter.peak(1, 0).0;
+        assert!((500_000..900_000).contains(&peak), "{peak}");
+        (8_000..30_000).step_by(10).for_each(|ms| meter.note(at(ms), 1, 0, 125));
+        assert_eq!(meter.peak(1, 0).0, 100_000);
+    }
+
+    #[test]
     fn layers_beyond_the_last_are_survived() {
         let mut meter = LayerMeter::new(false);
         meter.note(at(0), 7, 0, 100);
         meter.note(at(0), 0, 9, 100);
         assert!(meter.rate(at(0), 0, 3) > Bitrate::ZERO);
-        assert_eq!(meter.rate(at(0), 9, 3), Bitrate::ZERO);
+        assert_eq!((meter.rate(at(0), 9, 3), meter.peak(9, 3)), (Bitrate::ZERO, Bitrate::ZERO));
     }
 }

@@ -358,6 +358,13 @@ impl UpTrack {
         cells.fold(Bitrate::ZERO, |sum, (s, t)| sum.plus(meter.rate(now, s, t)))
     }
 
+    /// The same at its highest of late, within one stream: of separate streams what is sent is what will be sent.
+    fn peak(&self, spatial: u8, temporal: u8) -> Bitrate {
+        let Some(meter) = self.meter.as_ref().filter(|_| self.settings.layered) else { return Bitrate::ZERO };
+        let cells = (0..=spatial).flat_map(|s| (0..=temporal.min(TEMPORALS as u8 - 1)).map(move |t| (s, t)));
+        cells.fold(Bitrate::ZERO, |sum, (s, t)| sum.plus(meter.peak(s, t)))
+    }
+
     /// The ways to forward this track up to a target, from the cheapest: layers that flow, at their measured rates.
     ///
     /// # Cost
@@ -384,7 +391,7 @@ impl UpTrack {
     /// A rung that adds nothing to the one before replaces it: temporal layers that are not used cost nothing.
     fn add_rung(&self, now: Instant, spatial: u8, temporal: u8, wanted: Target, ladder: &mut Ladder) {
         let rate = self.bitrate(now, spatial, temporal);
-        let rung = Rung { spatial, temporal, rate };
+        let rung = Rung { spatial, temporal, rate, peak: self.peak(spatial, temporal).max(rate) };
         match ladder.last_mut() {
             Some(last) if last.spatial == spatial && last.rate >= rate => last.temporal = temporal,
             Some(last) if last.rate >= rate && temporal < wanted.temporal => {}

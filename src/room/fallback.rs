@@ -66,7 +66,9 @@ impl Room {
         let Some(p) = self.people.get_mut(&key) else { return };
         let over_udp = p.links.by_peer(peer).is_some_and(|l| l.pair.is_some_and(|pair| !pair.tcp));
         let is_there = p.signal.is_some() && Instant::now() < p.heard_at + SILENT;
-        if over_udp && is_there && self.fall_back(key) {
+        // Reports go on coming while the client is at it.
+        let is_asked_already = self.fallbacks.get(p.identity()) == Some(&CandidatePolicy::TcpOnly);
+        if over_udp && is_there && !is_asked_already && self.fall_back(key) {
             self.restart_over_tcp(key);
         }
     }

@@ -30,8 +30,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::info;
 
-/// Length of the trailer that marks frames the server made, as LiveKit has it.
-
 pub struct Room {
     pub(super) ctx: Arc<RoomContext>,
     pub(super) settings: RoomSettings,

@@ -361,7 +361,7 @@ impl World {
             let mut packet = self.header(0, is_top && ends);
             let flags = 0x20 | u8::from(!key) << 6 | u8::from(part == 0) << 3 | u8::from(ends) << 2;
             // Temporal switching points are where a layer below was the last.
-            let sync = u8::from(temporal > 0 && self.layers[0].since_key % 4 != 0) << 4;
+            let sync = u8::from(temporal > 0 && !self.layers[0].since_key.is_multiple_of(4)) << 4;
             packet.extend([flags, temporal << 5 | sync | (layer as u8) << 1, self.layers[0].tl0]);
             packet.resize(12 + bytes / parts, 0);
             self.forward(0, &packet);

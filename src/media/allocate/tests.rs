@@ -7,7 +7,12 @@ fn at(ms: u64) -> Instant {
 }
 
 fn ladder(rates: &[u64]) -> Ladder {
-    let rung = |(spatial, rate): (u8, &u64)| Rung { spatial, temporal: 3, rate: Bitrate::kbps(*rate) };
+    let rung = |(spatial, rate): (u8, &u64)| Rung {
+        spatial,
+        temporal: 3,
+        rate: Bitrate::kbps(*rate),
+        peak: Bitrate::kbps(*rate),
+    };
     (0..).zip(rates).map(rung).collect()
 }
 
@@ -151,7 +156,8 @@ fn a_paused_track_rests() {
     let mut allocator = Allocator::new(rules(true));
     let held = Some(LegAllowance { spatial: 0, temporal: 0, paused: true });
     let paused = Request { held, paused: Some(at(0)), ..request(1, &CAMERA) };
-    let plan = |allocator: &mut Allocator, ms| levels(&allocator.plan(at(ms), Bitrate::kbps(1_000), &[paused.clone()]));
+    let requests = [paused];
+    let plan = |allocator: &mut Allocator, ms| levels(&allocator.plan(at(ms), Bitrate::kbps(1_000), &requests));
     assert_eq!(plan(&mut allocator, 4_999), [None]);
     assert_eq!(plan(&mut allocator, 5_000), [Some(1)]);
 }
@@ -162,4 +168,16 @@ fn a_probe_goes_a_good_way_beyond_what_is_known() {
     let small = Request { held, ..request(1, &[100, 150]) };
     let goal = Allocator::new(rules(false)).plan(at(0), Bitrate::kbps(120), &[small]).goal;
     assert_eq!(goal, Some(Bitrate::kbps(320)), "more than a fifth beyond 150");
+}
+
+#[test]
+fn what_a_layer_may_come_to_must_fit_before_it_is_added() {
+    let plan = |peak, held| {
+        let mut leg = Request { held, ..request(1, &CAMERA) };
+        leg.ladder[1].peak = Bitrate::kbps(peak);
+        levels(&Allocator::new(rules(false)).plan(at(0), Bitrate::kbps(600), &[leg]))
+    };
+    let on = |spatial| Some(LegAllowance { spatial, temporal: 3, paused: false });
+    assert_eq!((plan(500, on(0)), plan(700, on(0))), (vec![Some(1)], vec![Some(0)]));
+    assert_eq!(plan(700, on(1)), [Some(1)], "what is held is judged by what it takes");
 }

@@ -199,6 +199,8 @@ async fn a_path_that_loses_much_is_left_for_tcp_where_that_is_wanted() {
         assert_eq!(world.room.policy_for("ann"), policy, "{name}");
         let restarts = world.commands().iter().any(|c| matches!(c, Command::RestartIce { .. }));
         assert_eq!((restarts, names(&ann.heard()).contains(&"offer")), (expected, expected), "{name}");
+        world.room.handle_event(Event::Unstable { peer: ann.subscriber });
+        assert!(world.commands().is_empty() && ann.heard().is_empty(), "{name}: it is asked once");
     }
 }
 
