@@ -16,5 +16,7 @@ mod cluster {
     #[allow(dead_code, reason = "other tests start one server and look closer")]
     mod server;
     mod wire;
+    mod worker;
+    mod workers;
     mod world;
 }
