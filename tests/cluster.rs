@@ -21,5 +21,7 @@ mod cluster {
     mod tally;
     mod twenty;
     mod wire;
+    mod worker;
+    mod workers;
     mod world;
 }

@@ -20,6 +20,7 @@ mod stock {
     #[allow(dead_code, reason = "other tests use more of it")]
     mod server;
     mod stock_server;
+    mod workers;
     #[path = "../cluster/world.rs"]
     #[allow(dead_code, reason = "other tests use more of it")]
     mod world;

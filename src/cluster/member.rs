@@ -8,7 +8,7 @@ use super::delivery::Terms;
 use super::egress::EgressLauncher;
 use super::hosted::Hosted;
 use super::io::IoInfo;
-use super::method::Method;
+use super::method::{self, Method};
 use super::neighbours::Watchers;
 use super::node::{Beat, Gauge, Identity};
 use super::owner::Owned;
@@ -23,9 +23,11 @@ use super::sweep::Sweeper;
 use super::table::Registration;
 use super::{keys, ownership};
 use crate::config::{Config, Limit};
-use crate::limits::{ARRIVALS_MAX, LEAVE_TIMEOUT, OWNER_VERIFY_INTERVAL, PROMISE_TIMEOUT, SETTLE_TIMEOUT};
+use crate::limits::{
+    ARRIVALS_MAX, HAND_OVER_TIMEOUT, LEAVE_TIMEOUT, OWNER_VERIFY_INTERVAL, PROMISE_TIMEOUT, SETTLE_TIMEOUT,
+};
 use crate::proto::psrpc::ErrorCode;
-use crate::proto::{NodeState, Room, StartSession};
+use crate::proto::{CreateRoomRequest, NodeState, Room, StartSession};
 use prost::Message;
 use redis::Cmd;
 use std::collections::BTreeMap;
@@ -255,6 +257,11 @@ impl Member {
         self.server.methods()
     }
 
+    /// Returns when Redis knows of all that is served and heard here.
+    pub async fn all_confirmed(&self) {
+        self.bus.all_confirmed().await;
+    }
+
     /// What egress, ingress and SIP workers are told and tell.
     pub fn io(&self) -> &Arc<IoInfo> {
         &self.workers.io
@@ -315,8 +322,8 @@ impl Member {
         start: StartSession,
         farewell: In,
     ) -> Result<Relayed<Out, In>, RpcError> {
-        let alive = self.watchers.watch(node);
-        relay::open(&self.streams, node, start, farewell, self.route.clone(), alive).await
+        let death = self.watchers.watch(node);
+        relay::open(&self.streams, node, start, farewell, self.route.clone(), death).await
     }
 
     /// Begins to be seen, heard and called. `arrivals` are participants whose WebSockets other nodes have.
@@ -439,11 +446,21 @@ impl Member {
     /// leaves the room where it is.
     pub async fn hand_over(&self, room: &str, people: u32) -> Result<String, PlaceError> {
         let node = self.finder().hand_over(room).await?;
+        self.begin_elsewhere(&node, room).await;
         self.chooser.note_joins(&node, people, self.redis.clock().unix_s());
         if let Some(hosted) = self.hosted.get() {
             hosted.give_up(room).await;
         }
         Ok(node)
+    }
+
+    /// A room that nobody follows would otherwise stay with a node that has never heard of it.
+    async fn begin_elsewhere(&self, node: &str, room: &str) {
+        let request = CreateRoomRequest { name: room.to_owned(), ..CreateRoomRequest::default() };
+        let patience = Patience::once(HAND_OVER_TIMEOUT);
+        if let Err(error) = self.call_patiently(&method::CREATE_ROOM, &[node], &request, patience).await {
+            tracing::info!(room, node, %error, "the room begins there when the first of its people comes");
+        }
     }
 
     fn memory(&self, room: &str) -> Memory {

@@ -13,7 +13,7 @@ use prost::Message;
 use redis::{Cmd, Script};
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep;
 
 /// Its statistics are recent; an entry without any is the reference's while it starts.
@@ -46,7 +46,8 @@ pub struct Watchers {
 }
 
 struct Watched {
-    lives: watch::Sender<bool>,
+    /// Dropped, in the order they came, when the node dies.
+    watchers: Vec<oneshot::Sender<()>>,
     /// Looks in a row at which all was not well.
     doubts: u32,
 }
@@ -98,13 +99,14 @@ impl Watchers {
         Watchers { redis, bus, watched: Mutex::default(), begun: Notify::new() }
     }
 
-    /// Turns false when that node dies.
-    pub fn watch(&self, node: &str) -> watch::Receiver<bool> {
+    /// Ends when that node dies.
+    pub fn watch(&self, node: &str) -> oneshot::Receiver<()> {
+        let (watcher, death) = oneshot::channel();
         let mut watched = self.lock();
-        let entry =
-            watched.entry(node.to_owned()).or_insert_with(|| Watched { lives: watch::Sender::new(true), doubts: 0 });
+        let entry = watched.entry(node.to_owned()).or_insert_with(|| Watched { watchers: Vec::new(), doubts: 0 });
+        entry.watchers.push(watcher);
         self.begun.notify_one();
-        entry.lives.subscribe()
+        death
     }
 
     /// Looks after the watched nodes. Never returns.
@@ -128,7 +130,10 @@ impl Watchers {
 
     fn still_watched(&self) -> Vec<String> {
         let mut watched = self.lock();
-        watched.retain(|_, w| w.lives.receiver_count() > 0);
+        watched.retain(|_, w| {
+            w.watchers.retain(|watcher| !watcher.is_closed());
+            !w.watchers.is_empty()
+        });
         watched.keys().cloned().collect()
     }
 
@@ -140,7 +145,6 @@ impl Watchers {
             let is_dead = self.redis.is_steady() && sight.doubts_max().is_some_and(|max| w.doubts >= max);
             w.doubts = if sight == Sight::Well { 0 } else { w.doubts + 1 };
             if is_dead {
-                w.lives.send_replace(false);
                 watched.remove(node);
             }
             is_dead

@@ -11,7 +11,7 @@ use crate::proto::psrpc::ErrorCode;
 use crate::proto::rpc::{RelaySignalRequest, RelaySignalResponse};
 use prost::Message;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long the first message may take to be acknowledged.
@@ -80,14 +80,14 @@ enum Broken {
     Dead,
 }
 
-/// Starts a session on that node. `farewell` is what the client is told should the node die later; `alive` turns false then.
+/// Starts a session on that node. `farewell` is what the client is told should the node die later; `death` ends then.
 pub async fn open<Out, In>(
     streams: &Streams,
     node: &str,
     start: StartSession,
     farewell: In,
     route: Route,
-    alive: watch::Receiver<bool>,
+    death: oneshot::Receiver<()>,
 ) -> Result<Relayed<Out, In>, RpcError>
 where
     Out: Message + 'static,
@@ -101,7 +101,7 @@ where
     }
     let (outgoing, requests) = mpsc::channel(RELAY_QUEUE_MAX);
     let (responses, incoming) = mpsc::channel(RELAY_QUEUE_MAX);
-    tokio::spawn(front(stream, requests, responses, farewell, route, alive));
+    tokio::spawn(front(stream, requests, responses, farewell, route, death));
     Ok(Relayed { outgoing, incoming })
 }
 
@@ -111,7 +111,7 @@ async fn front<Out: Message, In: Message + Default>(
     responses: mpsc::Sender<In>,
     farewell: In,
     route: Route,
-    mut alive: watch::Receiver<bool>,
+    death: oneshot::Receiver<()>,
 ) {
     let Stream { sender, mut inbox } = stream;
     let mut greeted = false;
@@ -125,7 +125,7 @@ async fn front<Out: Message, In: Message + Default>(
         biased;
         read = reading => read,
         written = writing => written,
-        () = died(&mut alive) => Err(Broken::Dead),
+        _ = death => Err(Broken::Dead),
     };
     match result {
         Err(Broken::Silent) => sender.close("signal write failed", ErrorCode::Unknown),
@@ -133,12 +133,6 @@ async fn front<Out: Message, In: Message + Default>(
     }
     if greeted && matches!(result, Err(Broken::Dead | Broken::Silent)) {
         let _ = responses.try_send(farewell);
-    }
-}
-
-async fn died(alive: &mut watch::Receiver<bool>) {
-    if alive.wait_for(|alive| !alive).await.is_err() {
-        std::future::pending().await
     }
 }
 

@@ -103,9 +103,8 @@ async fn drain(world: &Rc<World>) -> Result<(), String> {
     let node = world.any_node();
     world.tell(format!("{} is drained", node.id));
     node.drain(DRAIN_DEADLINE).await;
-    let mut lives = node.lives.subscribe();
-    let ended = timeout(DRAIN_ENDS, lives.wait_for(|lives| !lives)).await;
+    let ended = timeout(DRAIN_ENDS, node.life.over()).await;
     world.remove(&node);
     let people = *node.rooms.people.borrow();
-    ended.map(drop).map_err(|_| format!("{} is still draining, with {people} people", node.id))
+    ended.map_err(|_| format!("{} is still draining, with {people} people", node.id))
 }

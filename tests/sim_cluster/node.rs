@@ -3,12 +3,13 @@
 use super::redis::Redis;
 use super::rooms::{Air, Rooms};
 use lkops::cluster::drain::{Effect, Machine, Mode, Order, Terms};
-use lkops::cluster::{Arrival, Cluster, Gauge, Identity, Place, Redis as Client, Running};
+use lkops::cluster::{Arrival, Cluster, Gauge, Identity, Place, Redis as Client, Registration, Running, method};
 use lkops::config::Config;
-use lkops::proto::{NodeState, NodeStats, SignalRequest, SignalResponse, StartSession};
+use lkops::proto::{CreateRoomRequest, NodeState, NodeStats, Room, SignalRequest, SignalResponse, StartSession};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -18,9 +19,33 @@ pub struct Node {
     pub rooms: Arc<Rooms>,
     pub cluster: Cluster,
     orders: mpsc::Sender<Order>,
-    /// False once it is gone.
-    pub lives: watch::Sender<bool>,
-    tasks: Mutex<Option<(Running, Vec<JoinHandle<()>>)>>,
+    pub life: Life,
+    tasks: Mutex<Option<(Running, Registration, Vec<JoinHandle<()>>)>>,
+}
+
+/// Waiting for its end, people are woken in the order they came: tokio's watch draws that by lot.
+#[derive(Default)]
+pub struct Life {
+    is_over: AtomicBool,
+    bell: Notify,
+}
+
+impl Life {
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    pub async fn over(&self) {
+        let rung = self.bell.notified();
+        if !self.is_over() {
+            rung.await;
+        }
+    }
+
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.bell.notify_waiters();
+    }
 }
 
 /// A person's place in a room, as the person has it.
@@ -39,8 +64,8 @@ impl Node {
         let identity = Identity { id: id.clone(), ..Identity::default() };
         let client = Client::connect_by(redis.dialer(line), &config.redis).await.ok()?;
         let (cluster, doorway) = Cluster::join_on(client, &config, identity, seed).expect("the configuration is right");
-        let rooms = Rooms::new(air);
         let member = cluster.member().expect("it has others").clone();
+        let rooms = Rooms::new(air, &member);
         let counted = rooms.clone();
         let gauge: Gauge = Arc::new(move || NodeStats {
             num_rooms: counted.holders().len() as i32,
@@ -50,11 +75,17 @@ impl Node {
         });
         let (running, arrivals) = member.start(doorway, rooms.clone(), gauge);
         cluster.set_state(NodeState::Serving);
+        let beginning = rooms.clone();
+        let begin = move |request: CreateRoomRequest| {
+            beginning.begin(&request.name);
+            async { Ok(Room::default()) }
+        };
+        let calls = member.methods().with(&method::CREATE_ROOM, &[member.id()], begin).serve();
         let (orders, ordered) = mpsc::channel(4);
-        let lives = watch::Sender::new(true);
-        let node = Arc::new(Node { id, line, rooms, cluster, orders, lives, tasks: Mutex::default() });
+        let life = Life::default();
+        let node = Arc::new(Node { id, line, rooms, cluster, orders, life, tasks: Mutex::default() });
         let tasks = vec![tokio::spawn(welcome(node.clone(), arrivals)), tokio::spawn(live(node.clone(), ordered))];
-        *node.tasks.lock().unwrap() = Some((running, tasks));
+        *node.tasks.lock().unwrap() = Some((running, calls, tasks));
         Some(node)
     }
 
@@ -65,12 +96,12 @@ impl Node {
     }
 
     fn vanish(&self) {
-        if let Some((running, tasks)) = self.tasks.lock().unwrap().take() {
-            drop(running);
+        if let Some((running, calls, tasks)) = self.tasks.lock().unwrap().take() {
+            drop((running, calls));
             tasks.iter().for_each(JoinHandle::abort);
         }
         self.rooms.close_all();
-        self.lives.send_replace(false);
+        self.life.end();
     }
 
     pub async fn drain(&self, deadline: Duration) {
@@ -131,14 +162,22 @@ async fn welcome(node: Arc<Node>, mut arrivals: mpsc::Receiver<Arrival>) {
             if !node.rooms.has(&room_name) && !node.cluster.is_given_to_us(&room_name).await {
                 return arrival.send_away().await;
             }
-            if !*node.lives.borrow() {
+            if node.life.is_over() {
                 return;
             }
             let responses = node.rooms.enter(&room_name, &identity, &connection_id);
             let (requests, mut asked) = mpsc::channel::<SignalRequest>(16);
-            tokio::spawn(async move { while asked.recv().await.is_some() {} });
+            let exit = move || node.rooms.exit(&room_name, &identity, &connection_id);
+            let leaves = {
+                let exit = exit.clone();
+                tokio::spawn(async move {
+                    while asked.recv().await.is_some() {}
+                    exit();
+                })
+            };
             arrival.carry(requests, responses).await;
-            node.rooms.exit(&room_name, &identity, &connection_id);
+            leaves.abort();
+            exit();
         });
     }
 }

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt, BufReader, DuplexStream, ReadHalf, duplex, split};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep};
 
 /// What time it is there when a simulation begins.
@@ -29,7 +29,7 @@ pub struct Redis {
     began: Instant,
     state: Arc<Mutex<State>>,
     /// Lines nothing passes on, either way; `None`: all.
-    frozen: watch::Sender<BTreeSet<Option<usize>>>,
+    frozen: Arc<(Mutex<BTreeSet<Option<usize>>>, Notify)>,
 }
 
 struct State {
@@ -46,6 +46,7 @@ struct State {
     doubled: u32,
     rng: StdRng,
     counts: BTreeMap<String, u64>,
+    bytes: u64,
 }
 
 struct Connection {
@@ -68,12 +69,13 @@ impl Redis {
             doubled: 0,
             rng: StdRng::seed_from_u64(seed),
             counts: BTreeMap::new(),
+            bytes: 0,
         };
         let redis = Redis {
             store: Store::default(),
             began: Instant::now(),
             state: Arc::new(Mutex::new(state)),
-            frozen: watch::Sender::default(),
+            frozen: Arc::default(),
         };
         tokio::spawn(redis.clone().copy());
         redis
@@ -99,6 +101,7 @@ impl Redis {
         })
     }
 
+    #[allow(clippy::disallowed_methods, reason = "the model must not wait for a client that is slow to read")]
     async fn accept(self, line: usize) -> io::Result<Box<dyn Pipe>> {
         self.thawed(line).await;
         let (ours, theirs) = duplex(1 << 20);
@@ -139,6 +142,7 @@ impl Redis {
             self.thawed(line).await;
             let mut out = Vec::new();
             self.answer(number, &words).iter().for_each(|reply| reply.encode(&mut out));
+            self.lock().bytes += (out.len() + words.iter().map(Vec::len).sum::<usize>()) as u64;
             if replies.send(out).is_err() {
                 return;
             }
@@ -164,8 +168,18 @@ impl Redis {
     }
 
     async fn thawed(&self, line: usize) {
-        let mut frozen = self.frozen.subscribe();
-        let _ = frozen.wait_for(|frozen| !frozen.contains(&None) && !frozen.contains(&Some(line))).await;
+        let (frozen, thaw) = &*self.frozen;
+        loop {
+            let thawed = thaw.notified();
+            let is_frozen = {
+                let frozen = frozen.lock().unwrap();
+                frozen.contains(&None) || frozen.contains(&Some(line))
+            };
+            if !is_frozen {
+                return;
+            }
+            thawed.await;
+        }
     }
 
     fn forget(&self, number: u64) {
@@ -195,8 +209,10 @@ impl Redis {
             "UNSUBSCRIBE" => words[1..].iter().map(|name| self.listen(number, text(name), false)).collect(),
             "PUBLISH" => vec![Reply::Int(self.publish(text(&words[1]), &words[2]))],
             "PUBSUB" => {
-                let listeners = self.lock().listeners.get(text(&words[2])).map_or(0, BTreeSet::len);
-                vec![Reply::List(vec![Reply::Bytes(words[2].clone()), Reply::Int(listeners as i64)])]
+                let state = self.lock();
+                let count = |name: &Vec<u8>| state.listeners.get(text(name)).map_or(0, BTreeSet::len) as i64;
+                let pair = |name: &Vec<u8>| [Reply::Bytes(name.clone()), Reply::Int(count(name))];
+                vec![Reply::List(words[2..].iter().flat_map(pair).collect())]
             }
             _ => vec![self.store.run(words)],
         }
@@ -264,13 +280,14 @@ impl Redis {
 
     /// Nothing comes or goes, and nobody is told why; for one node or all.
     pub fn set_frozen(&self, line: Option<usize>, is_frozen: bool) {
-        self.frozen.send_modify(|frozen| {
-            if is_frozen {
-                frozen.insert(line)
-            } else {
-                frozen.remove(&line)
-            };
-        });
+        let (frozen, thaw) = &*self.frozen;
+        let mut lines = frozen.lock().unwrap();
+        if is_frozen {
+            lines.insert(line)
+        } else {
+            lines.remove(&line)
+        };
+        thaw.notify_waiters();
     }
 
     /// Messages lost and doubled, in parts of a thousand.
@@ -299,6 +316,11 @@ impl Redis {
     /// Commands so far, by name.
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.lock().counts.clone()
+    }
+
+    /// Of commands and answers so far.
+    pub fn bytes(&self) -> u64 {
+        self.lock().bytes
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -2,10 +2,10 @@
 //! rooms share: it flows whatever becomes of Redis.
 
 use futures_util::future::BoxFuture;
-use lkops::cluster::{Hosted, Record};
-use lkops::proto::{LeaveRequest, ParticipantInfo, Room, SignalResponse, signal_response::Message};
+use lkops::cluster::{Hosted, Member, Record, Registration, method};
+use lkops::proto::{DeleteRoomResponse, LeaveRequest, ParticipantInfo, Room, SignalResponse, signal_response::Message};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
@@ -30,6 +30,9 @@ pub struct Rooms {
     news: Notify,
     pub people: watch::Sender<usize>,
     air: Arc<Air>,
+    member: Weak<Member>,
+    /// Calls on each room, as far as a simulation has any: that somebody listens shows that the room is here.
+    served: Mutex<BTreeMap<String, Registration>>,
 }
 
 #[derive(Default)]
@@ -55,15 +58,30 @@ fn leave() -> SignalResponse {
 }
 
 impl Rooms {
-    pub fn new(air: Arc<Air>) -> Arc<Rooms> {
+    pub fn new(air: Arc<Air>, member: &Arc<Member>) -> Arc<Rooms> {
         let people = watch::Sender::new(0);
-        let rooms = Arc::new(Rooms { state: Mutex::default(), news: Notify::new(), people, air });
+        let rooms = Arc::new(Rooms {
+            state: Mutex::default(),
+            news: Notify::new(),
+            people,
+            air,
+            member: Arc::downgrade(member),
+            served: Mutex::default(),
+        });
         tokio::spawn(watch_over(Arc::downgrade(&rooms)));
         rooms
     }
 
     pub fn has(&self, room: &str) -> bool {
         self.lock().rooms.contains_key(room)
+    }
+
+    /// Nobody may come.
+    pub fn begin(&self, room: &str) {
+        let mut state = self.lock();
+        let one = || One { sid: format!("RM_{room}"), people: BTreeMap::new(), empty_since: Instant::now() };
+        state.rooms.entry(room.to_owned()).or_insert_with(one);
+        self.note(state, room);
     }
 
     /// Somebody of the same name goes.
@@ -155,7 +173,7 @@ impl Rooms {
     }
 }
 
-async fn watch_over(rooms: std::sync::Weak<Rooms>) {
+async fn watch_over(rooms: Weak<Rooms>) {
     loop {
         sleep(Duration::from_millis(500)).await;
         let Some(rooms) = rooms.upgrade() else { return };
@@ -181,7 +199,19 @@ impl Hosted for Rooms {
     }
 
     fn take_changed(&self) -> Vec<String> {
-        std::mem::take(&mut self.lock().changed).into_iter().collect()
+        let changed: Vec<String> = std::mem::take(&mut self.lock().changed).into_iter().collect();
+        let Some(member) = self.member.upgrade() else { return changed };
+        for room in &changed {
+            let mut served = self.served.lock().unwrap();
+            if self.has(room) {
+                let delete = |_| async { Ok(DeleteRoomResponse {}) };
+                let serve = || member.methods().with(&method::DELETE_ROOM, &[room], delete).serve();
+                served.entry(room.clone()).or_insert_with(serve);
+            } else {
+                served.remove(room);
+            }
+        }
+        changed
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

@@ -124,9 +124,8 @@ impl World {
     async fn sit(&self, mut seat: Session, session: &str, stays: Duration) -> bool {
         let _open = &seat.requests;
         let (until, mut heard) = (Instant::now() + stays, Instant::now());
-        let mut lives = seat.front.lives.subscribe();
         loop {
-            if !*lives.borrow_and_update() {
+            if seat.front.life.is_over() {
                 return false;
             }
             if self.air.rooms.lock().unwrap().contains(session) {
@@ -143,7 +142,7 @@ impl World {
                     Some(lkops::proto::signal_response::Message::Leave(_)) | None => return false,
                     Some(_) => (),
                 },
-                _ = lives.changed() => (),
+                () = seat.front.life.over() => (),
                 () = sleep(Duration::from_millis(500)) => (),
             }
         }
