@@ -114,6 +114,7 @@ impl Encoder {
         let picture = Picture {
             key_frame: frame.key_frame,
             starts: index == 0,
+            second: index == 1,
             ends: index + 1 == frame.packets,
             picture_id: self.picture_id,
             tl0_pic_idx: self.tl0_pic_idx,

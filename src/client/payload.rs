@@ -10,8 +10,9 @@ pub const HEAD_BYTES_MAX: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub struct Picture {
     pub key_frame: bool,
-    /// First and last packet of the frame.
+    /// First, second and last packet of the frame.
     pub starts: bool,
+    pub second: bool,
     pub ends: bool,
     /// 15 bits.
     pub picture_id: u16,
@@ -61,26 +62,42 @@ fn write_vp8(picture: &Picture, payload: &mut [u8]) {
 
 const H264_IDR: u8 = 5;
 const H264_SLICE: u8 = 1;
+const H264_STAP_A: u8 = 24;
 const H264_FU_A: u8 = 28;
 /// The most important NAL unit type of reference pictures (nal_ref_idc 3).
 const H264_REFERENCE: u8 = 0x60;
+/// first_mb_in_slice 0, then a slice type: one bit each, and a byte that begins with a set bit.
+const H264_SLICE_HEAD: u8 = 0x88;
+/// Sequence and picture parameter set, each behind its length: only their types and the profile mean something. LiveKit's
+/// server knows a key frame by the former.
+const H264_PARAMETERS: [u8; 10] = [0, 4, H264_REFERENCE | 7, 0x42, 0xE0, 0x1F, 0, 2, H264_REFERENCE | 8, 0xCE];
 
-/// The whole frame is one slice, cut up as FU-A (RFC 6184 §5.8). A frame that fits one packet would not be cut, but may be
-/// sent so: start and end may not be set together, so it is a single NAL unit then.
+/// A frame is one slice, cut up as FU-A (RFC 6184 §5.8); start and end may not be set together, so what fits one packet is
+/// a single NAL unit. A key frame's first packet is an aggregate (§5.7.1) of its parameter sets and a slice of its own.
 fn write_h264(picture: &Picture, payload: &mut [u8]) {
     let kind = if picture.key_frame { H264_IDR } else { H264_SLICE };
-    // first_mb_in_slice 0, then a slice type: one bit each, and a byte that begins with a set bit.
-    const SLICE_HEAD: u8 = 0x88;
-    if picture.starts && picture.ends {
-        put(payload, 0, &[H264_REFERENCE | kind, SLICE_HEAD]);
+    if picture.key_frame && picture.starts {
+        let at = put(payload, 0, &[H264_REFERENCE | H264_STAP_A]);
+        let at = put(payload, at, &H264_PARAMETERS);
+        let rest = u16::try_from(payload.len().saturating_sub(at + 2)).unwrap_or(u16::MAX);
+        let at = put(payload, at, &rest.to_be_bytes());
+        put(payload, at, &[H264_REFERENCE | kind, H264_SLICE_HEAD]);
         return;
     }
-    let start_end = u8::from(picture.starts) << 7 | u8::from(picture.ends) << 6;
+    let slice_starts = if picture.key_frame { picture.second } else { picture.starts };
+    if slice_starts && picture.ends {
+        put(payload, 0, &[H264_REFERENCE | kind, H264_SLICE_HEAD]);
+        return;
+    }
+    let start_end = u8::from(slice_starts) << 7 | u8::from(picture.ends) << 6;
     let at = put(payload, 0, &[H264_REFERENCE | H264_FU_A, start_end | kind]);
-    if picture.starts {
-        put(payload, at, &[SLICE_HEAD]);
+    if slice_starts {
+        put(payload, at, &[H264_SLICE_HEAD]);
     }
 }
+
+/// Of the uncompressed header: frame marker, profile 0, shown (VP9 bitstream §6.2); then the type, 0 for key frames.
+const VP9_FRAME: u8 = 0x82;
 
 /// Non-flexible mode with picture id of 15 bits and layer indices; a key frame's first packet has the scalability structure
 /// with its one spatial layer's size (RFC 9628 §4.2).
@@ -98,12 +115,15 @@ fn write_vp9(picture: &Picture, payload: &mut [u8]) {
     let first: u8 = flags.into_iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum();
     let [high, low] = (0x8000 | picture.picture_id).to_be_bytes();
     // Higher layers refer to the base layer alone, so one may step up anywhere (U).
-    let at = put(payload, 0, &[first, high, low, picture.tid << 5 | 0x10, picture.tl0_pic_idx]);
+    let mut at = put(payload, 0, &[first, high, low, picture.tid << 5 | 0x10, picture.tl0_pic_idx]);
     if structured {
         // One spatial layer, its size, no picture group.
-        let at = put(payload, at, &[0x10]);
-        let at = put(payload, at, &picture.size.0.to_be_bytes());
-        put(payload, at, &picture.size.1.to_be_bytes());
+        at = put(payload, at, &[0x10]);
+        at = put(payload, at, &picture.size.0.to_be_bytes());
+        at = put(payload, at, &picture.size.1.to_be_bytes());
+    }
+    if picture.starts {
+        put(payload, at, &[VP9_FRAME | u8::from(!picture.key_frame) << 2]);
     }
 }
 
@@ -112,6 +132,8 @@ const AV1_SEQUENCE: u8 = 1 << 3;
 const AV1_FRAME: u8 = 6 << 3;
 /// Bytes the sequence header is said to have.
 const AV1_SEQUENCE_BYTES: usize = 10;
+/// Of the frame header: a new frame that is shown (AV1 bitstream §5.9.2); the type between, 0 for key frames.
+const AV1_SHOWN: u8 = 0x10;
 
 /// One frame OBU in pieces; a key frame's first packet begins a coded video sequence and has a sequence header before it
 /// (RTP Payload Format for AV1 §4.4).
@@ -124,7 +146,7 @@ fn write_av1(picture: &Picture, payload: &mut [u8]) {
         at = put(payload, at, &[AV1_SEQUENCE_BYTES as u8, AV1_SEQUENCE]) + AV1_SEQUENCE_BYTES - 1;
     }
     if picture.starts {
-        put(payload, at, &[AV1_FRAME]);
+        put(payload, at, &[AV1_FRAME, AV1_SHOWN | u8::from(!picture.key_frame) << 5]);
     }
 }
 
@@ -141,10 +163,24 @@ mod tests {
     ];
 
     fn head(codec: VideoCodec, key_frame: bool, starts: bool, ends: bool) -> Vec<u8> {
-        let picture =
-            Picture { key_frame, starts, ends, picture_id: 0x1234, tl0_pic_idx: 7, tid: 0, tids: 2, size: (1280, 720) };
+        head_of(codec, &Picture { key_frame, starts, second: !starts, ends, ..PICTURE })
+    }
+
+    const PICTURE: Picture = Picture {
+        key_frame: true,
+        starts: false,
+        second: false,
+        ends: false,
+        picture_id: 0x1234,
+        tl0_pic_idx: 7,
+        tid: 0,
+        tids: 2,
+        size: (1280, 720),
+    };
+
+    fn head_of(codec: VideoCodec, picture: &Picture) -> Vec<u8> {
         let mut payload = vec![0x55; 100];
-        write_head(codec, &picture, &mut payload);
+        write_head(codec, picture, &mut payload);
         payload
     }
 
@@ -155,8 +191,25 @@ mod tests {
                 assert!(codec::is_key_frame(read, &head(codec, true, starts, ends)), "{codec:?}");
                 assert!(!codec::is_key_frame(read, &head(codec, false, starts, ends)), "{codec:?}");
             }
-            assert!(!codec::is_key_frame(read, &head(codec, true, false, true)), "{codec:?}");
+            assert!(!codec::is_key_frame(read, &head_of(codec, &PICTURE)), "{codec:?}");
         }
+    }
+
+    /// What LiveKit's server looks at (its mediatransportutil/pkg/codec/keyframe.go): other bits than ours.
+    #[test]
+    fn key_frames_carry_what_other_servers_know_them_by() {
+        let stap = head(VideoCodec::H264, true, true, false);
+        assert_eq!((stap[0] & 0x1F, stap[3] & 0x1F, stap[9] & 0x1F, stap[13] & 0x1F), (24, 7, 8, 5));
+        assert_eq!(usize::from(u16::from_be_bytes([stap[11], stap[12]])), stap.len() - 13, "the rest is one slice");
+        let second = head(VideoCodec::H264, true, false, false);
+        assert_eq!((second[0] & 0x1F, second[1]), (28, 0x80 | 5), "another slice begins");
+        assert_eq!(head(VideoCodec::H264, true, false, true)[0] & 0x1F, 5, "which may be one packet");
+        assert_eq!(
+            [true, false].map(|key| head(VideoCodec::Vp9, key, true, false)[if key { 10 } else { 5 }] & 0xCC),
+            [0x80, 0x84]
+        );
+        let av1 = |key: bool| head(VideoCodec::Av1, key, true, false)[if key { 13 } else { 2 }] & 0xE0;
+        assert_eq!([av1(true), av1(false)], [0x00, 0x20]);
     }
 
     #[test]
