@@ -15,10 +15,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Pipe for T {}
 
 /// Makes connections, as often as one is needed.
 #[derive(Clone)]
-pub struct Dialer(Arc<dyn Fn() -> BoxFuture<'static, io::Result<Box<dyn Pipe>>> + Send + Sync>);
+pub struct Dialer(Arc<dyn Fn() -> Dialing + Send + Sync>);
+
+type Dialing = BoxFuture<'static, io::Result<Box<dyn Pipe>>>;
 
 impl Dialer {
-    pub fn new(dial: impl Fn() -> BoxFuture<'static, io::Result<Box<dyn Pipe>>> + Send + Sync + 'static) -> Dialer {
+    pub fn new(dial: impl Fn() -> Dialing + Send + Sync + 'static) -> Dialer {
         Dialer(Arc::new(dial))
     }
 

@@ -44,7 +44,6 @@ impl SipCalls {
             participant_identity: made.participant_identity,
             room_name: request.room_name.clone(),
             sip_call_id: call_id,
-            ..SipParticipantInfo::default()
         })
     }
 

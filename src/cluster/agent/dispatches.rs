@@ -131,7 +131,7 @@ fn jobs(record: &Record, dispatch: &AgentDispatch) -> Vec<Job> {
 
 fn is_dependent(participant: &ParticipantInfo) -> bool {
     matches!(participant.kind(), Kind::Agent | Kind::Egress)
-        || participant.permission.as_ref().is_some_and(|p| is_agent_or_recorder(p))
+        || participant.permission.as_ref().is_some_and(is_agent_or_recorder)
 }
 
 /// Deprecated grants that older agents and recorders come with.

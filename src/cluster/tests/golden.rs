@@ -192,6 +192,7 @@ fn fields(mut raw: &[u8]) -> Vec<Vec<u8>> {
 
 /// What we would have sent for the recorded calls, from what the store had.
 #[test]
+#[allow(deprecated)] // The recorded request is of the old field.
 fn workers_are_ordered_as_the_reference_orders_them() {
     let stored = lines("redis", |_| true);
     let of = |id: &str| hex(&stored.iter().find(|(_, l)| l["field"] == id).expect("it is in the store").1["value_hex"]);
