@@ -19,6 +19,7 @@ mod participant;
 mod payload;
 mod peer;
 mod reach;
+mod relay;
 mod session;
 mod signal;
 mod socket;

@@ -5,6 +5,7 @@
 pub mod calibrate;
 pub mod camera;
 pub mod capacity;
+mod chart;
 pub mod compare;
 mod data;
 mod exposition;

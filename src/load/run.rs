@@ -327,6 +327,7 @@ impl<'a> Run<'a> {
             shape: self.setup.shape_text.clone(),
             started_unix_s,
             ramp_s: self.ramp.as_secs_f64(),
+            window_from_s: (from.at - self.begun).as_secs_f64(),
             window_s: (to.at - from.at).as_secs_f64(),
             interrupted: self.interrupted,
             steady,
