@@ -97,6 +97,10 @@ pub const ICE_DISCONNECTED: Duration = Duration::from_secs(10);
 /// Time from disconnected until a peer counts as failed (WIRE.md §3.8).
 pub const ICE_FAILED: Duration = Duration::from_secs(5);
 
+/// First retransmission of a full agent's check; it doubles. As browsers do it: the other side may have its description a
+/// moment later, and a quarter of a second (RFC 8489 §6.2.1 wants half of one) would be most of a join.
+pub const ICE_RETRANSMIT: Duration = Duration::from_millis(50);
+
 /// Longest time between checks of a full agent on a working pair (WIRE.md §3.8).
 pub const ICE_KEEPALIVE: Duration = Duration::from_secs(2);
 
@@ -105,6 +109,18 @@ pub const ICE_NOMINATION: Duration = Duration::from_secs(5);
 
 /// A pair unheard for this long, three times the refresh of its nomination, may no longer carry DTLS or media to us.
 pub const ICE_PATH_IDLE: Duration = Duration::from_secs(30);
+
+/// First repetition of a TURN client's request; it doubles (RFC 8489 §6.2.1 wants half a second, browsers take a quarter).
+pub const TURN_RETRANSMIT: Duration = Duration::from_millis(250);
+
+/// Times a TURN client sends one request: eight seconds in all, less than a join may take.
+pub const TURN_TRIES_MAX: u32 = 5;
+
+/// Peers of one allocation: the server's candidates, and those of its next ICE restarts.
+pub const TURN_PEERS_MAX: usize = 32;
+
+/// Time after which an allocation and its channels are refreshed: a permission lasts five minutes (RFC 8656 §9).
+pub const TURN_REFRESH: Duration = Duration::from_secs(200);
 
 /// Longest DTLS handshake (WIRE.md §3.8).
 pub const DTLS_HANDSHAKE: Duration = Duration::from_secs(60);

@@ -23,7 +23,7 @@ const EXAMPLES: &str = "Examples:
 Shapes: NUMBERx(people,traits), joined by +. People are a number and letters: a microphone, v camera, d display; they
 watch and hear each other unless p (publishes only) is among the letters; s only subscribes. Traits: churn=5/min,
 data=20hz, data-bytes=200, reliable, layout=3x3, codec=vp9, resolution=low, simulcast=off, key-frames=2s, loss=1%
-(of what they receive), tcp, speakers.
+(of what they receive), tcp, relay (by the server's TURN over UDP), speakers.
 
 Exit codes: 0 done, 1 no run, 2 usage, 3 some joins failed or sessions were lost, 4 a --fail-if condition was met.";
 
@@ -123,9 +123,10 @@ pub struct RunArgs {
     /// Highest encoding of published video
     #[arg(long, value_name = "QUALITY", default_value = "high", value_parser = resolution)]
     video_resolution: Resolution,
-    /// Codec of published video: vp8, h264, vp9 or av1
-    #[arg(long, value_name = "CODEC", default_value = "vp8", value_parser = codec)]
-    video_codec: VideoCodec,
+    /// Codec of published video: vp8, h264, vp9 or av1 [default: vp8 and h264 in turns for --video-publishers, vp8 for
+    /// --participants and --shape]
+    #[arg(long, value_name = "CODEC", value_parser = codec)]
+    video_codec: Option<VideoCodec>,
     /// Participants that arrive each second, whether or not the server copes [default: 5]
     #[arg(long, value_name = "NUMBER", value_parser = rate)]
     num_per_second: Option<f64>,
@@ -256,10 +257,12 @@ impl RunArgs {
         self.threads.unwrap_or_else(cores).clamp(1, 256)
     }
 
+    /// Of our own flags, or of those of LiveKit's load tester, which has other defaults.
     fn traits(&self, layout: Layout) -> Traits {
+        let own = Some(VideoCodec::Vp8).filter(|_| layout == Layout::All);
         Traits {
             layout: self.layout.unwrap_or(layout),
-            codec: self.video_codec,
+            codec: self.video_codec.or(own),
             resolution: self.video_resolution,
             simulcast: !self.no_simulcast,
             speakers: self.simulate_speakers,

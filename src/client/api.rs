@@ -175,8 +175,14 @@ fn refusal(status: StatusCode, body: &[u8]) -> ApiError {
     ApiError::Refused {
         status: status.as_u16(),
         code: text("code").unwrap_or_else(|| status.to_string()),
-        message: text("msg").unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()),
+        message: text("msg").unwrap_or_else(|| first_line(body)),
     }
+}
+
+/// What is no Twirp error may be a whole page.
+fn first_line(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    text.lines().next().unwrap_or_default().chars().take(200).collect()
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use crate::sdp::{
     self, Direction, Extension, Feedback, Fingerprint, Media, Msid, Origin, Payload, Rid, Section, Session, Setup,
     SsrcAttribute, SsrcGroup, Transport,
 };
-use crate::transport::{RemoteParams, RemoteSctp};
+use crate::transport::{Proto, RemoteParams, RemoteSctp};
 use crate::wire::ext;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 /// The server's description is of no use; its fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -289,6 +290,17 @@ fn answered(offered: &Section, transport: &Transport) -> Section {
     let taken = |e: &&Extension| TAKEN_EXTENSIONS.contains(&e.uri.as_str());
     let extensions = offered.extensions.iter().filter(taken).cloned().collect();
     rtp_section(base, offered.media.clone(), direction, payloads, extensions)
+}
+
+/// Our candidate as a line (RFC 8839 §5.1): over UDP the socket's address, or that at a relay; over TCP we only connect
+/// (RFC 6544 §4.5).
+pub fn candidate(address: SocketAddr, proto: Proto, relayed: bool) -> String {
+    let ip = address.ip();
+    match proto {
+        _ if relayed => format!("candidate:1 1 udp 16777215 {ip} {} typ relay raddr 0.0.0.0 rport 0", address.port()),
+        Proto::Udp => format!("candidate:1 1 udp 2130706431 {ip} {} typ host", address.port()),
+        Proto::Tcp => format!("candidate:1 1 tcp 1518280447 {ip} 9 typ host tcptype active"),
+    }
 }
 
 /// The server's side of the transport. `we_answer` decides the DTLS role where the server leaves it to us.

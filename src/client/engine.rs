@@ -5,6 +5,7 @@ use super::counters::{Counters, Totals};
 use super::driver::Driver;
 use super::incoming::IncomingSetup;
 use super::outgoing::OutgoingSetup;
+use super::relay::TurnServer;
 use super::stats::Stats;
 use crate::limits::CLIENT_COMMANDS_MAX;
 use crate::net::udp::RecvSlots;
@@ -12,7 +13,7 @@ use crate::transport::{Certificate, CertificateError, Pair, Proto, RemoteParams}
 use bytes::Bytes;
 use mio::{Poll, Waker};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -31,6 +32,10 @@ pub struct Setup {
     pub local: IpAddr,
     /// Candidates of the other protocol are not used.
     pub proto: Proto,
+    /// Everything goes by it.
+    pub relay: Option<TurnServer>,
+    /// We nominate: the side that offers does (RFC 8445 §6.1.1).
+    pub controlling: bool,
     /// Username fragment and password.
     pub creds: (String, String),
     /// Label, order and retransmissions of the data channels to open.
@@ -70,6 +75,8 @@ pub enum Act {
 /// What happened to a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// Peers reach it there.
+    Bound(SocketAddr),
     IceConnected(Pair),
     PairChanged(Pair),
     IceLost,

@@ -19,6 +19,7 @@ mod participant;
 mod payload;
 mod peer;
 pub(crate) mod reach;
+mod relay;
 mod session;
 pub(crate) mod signal;
 mod socket;

@@ -2,6 +2,7 @@
 
 use super::socket::Sockets;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 /// Bytes of one run: a UDP payload's maximum with room for headers.
 const RUN_BYTES_MAX: usize = 60_000;
@@ -21,22 +22,22 @@ impl Outbox {
     }
 
     /// Adds a datagram; sends what cannot stand in one run with it.
-    pub fn push(&mut self, sockets: &mut Sockets, to: SocketAddr, datagram: &[u8]) {
+    pub fn push(&mut self, now: Instant, sockets: &mut Sockets, to: SocketAddr, datagram: &[u8]) {
         let fits = self.to == Some(to)
             && self.segment == datagram.len()
             && self.count < self.count_max
             && self.run.len() + datagram.len() <= RUN_BYTES_MAX;
         if !fits {
-            self.flush(sockets);
+            self.flush(now, sockets);
             (self.to, self.segment) = (Some(to), datagram.len());
         }
         self.run.extend_from_slice(datagram);
         self.count += 1;
     }
 
-    pub fn flush(&mut self, sockets: &mut Sockets) {
+    pub fn flush(&mut self, now: Instant, sockets: &mut Sockets) {
         if let Some(to) = self.to.take().filter(|_| self.count > 0) {
-            sockets.send_udp(&self.run, self.segment, to);
+            sockets.send_udp(now, &self.run, self.segment, to);
         }
         self.run.clear();
         self.count = 0;

@@ -44,6 +44,8 @@ pub struct Options {
     pub dynacast: bool,
     /// Candidates of the other protocol are not used.
     pub proto: Proto,
+    /// Media goes by the TURN server the join response names, over UDP (RFC 8656).
+    pub relay: bool,
     /// Address of media sockets; absent: the one signalling uses.
     pub local: Option<IpAddr>,
     /// Without it descriptions are exchanged and nothing ever comes of them.
@@ -71,6 +73,7 @@ impl Options {
             adaptive_stream: false,
             dynacast: false,
             proto: Proto::Udp,
+            relay: false,
             local: None,
             ice: true,
             dtls: true,

@@ -10,6 +10,7 @@ use super::engine::{Act, Event, Loss, Message, Setup};
 use super::incoming::Incoming;
 use super::outbox::Outbox;
 use super::outgoing::{Outgoing, Wire};
+use super::relay::{Relay, RelayEvent};
 use super::socket::Sockets;
 use super::stats::{ConnectionStats, Stats};
 use super::uplink::Uplink;
@@ -26,8 +27,8 @@ use tokio::sync::mpsc;
 
 /// Reports of both kinds are due so often.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
-/// Transport-wide feedback is due so often while packets arrive.
-const FEEDBACK_EVERY: Duration = Duration::from_millis(50);
+/// Transport-wide feedback is due so often while packets arrive, as browsers send it.
+const FEEDBACK_EVERY: Duration = Duration::from_millis(100);
 /// Batches read of one socket before the others have their turn.
 const BATCHES_MAX: usize = 32;
 
@@ -91,16 +92,21 @@ impl Connection {
         certificate: Arc<Certificate>,
         setup: Setup,
     ) -> Result<Connection, ConnectionError> {
-        let sockets = Sockets::bind(owner, registry, setup.local, setup.offload)?;
+        let mut sockets = Sockets::bind(owner, registry, setup.local, setup.offload)?;
+        sockets.relay = setup.relay.map(|server| Relay::new(now, server));
         let local = sockets.local();
         let config = PeerConfig {
             ice_lite: false,
-            controlling: true,
+            controlling: setup.controlling,
             creds: setup.creds,
             certificate,
             local_candidates: vec![(local, setup.proto)],
         };
         let mut peer = crate::transport::Peer::new(now, config)?;
+        // A participant that no longer listens needs no transport.
+        if sockets.relay.is_none() {
+            let _ = setup.events.try_send(Event::Bound(local));
+        }
         for (label, ordered, retransmits) in setup.channels {
             peer.open_channel(now, label, ordered, retransmits);
         }
@@ -152,11 +158,11 @@ impl Connection {
             Act::Expect(setups) => self.expect(now, setups),
             Act::Send { label, bytes } => self.send_message(now, label, &bytes),
             Act::Rebind => self.rebind(),
-            Act::Inject(bytes) => self.inject(&bytes),
+            Act::Inject(bytes) => self.inject(now, &bytes),
             // Nobody may be waiting any more.
             Act::Snapshot(reply) => drop(reply.send(self.stats(now).since(&self.base))),
             Act::Mark => self.mark(now),
-            Act::Close => self.peer.close(now),
+            Act::Close => self.close(now),
         }
     }
 
@@ -211,6 +217,11 @@ impl Connection {
         }
     }
 
+    fn close(&mut self, now: Instant) {
+        self.peer.close(now);
+        self.sockets.relay.iter_mut().for_each(|relay| relay.close(now));
+    }
+
     fn rebind(&mut self) {
         if let Err(error) = self.sockets.rebind() {
             tracing::warn!(%error, "cannot open another UDP socket; the old one stays");
@@ -218,9 +229,9 @@ impl Connection {
     }
 
     /// Sends bytes as they are to where media goes.
-    fn inject(&mut self, bytes: &[u8]) {
+    fn inject(&mut self, now: Instant, bytes: &[u8]) {
         if let Some(pair) = self.peer.send_pair() {
-            self.sockets.send_udp(bytes, bytes.len(), pair.remote);
+            self.sockets.send_udp(now, bytes, bytes.len(), pair.remote);
         }
     }
 
@@ -234,10 +245,26 @@ impl Connection {
             slots.for_each_timed(|datagram, from, _, taken| {
                 // What this process took to get to it is not the network's delay.
                 let now_us = taken.and_then(|at| u64::try_from(at.as_micros()).ok()).unwrap_or(read_us);
-                self.handle_datagram(now, now_us, Proto::Udp, from, datagram);
+                let Some((from, payload)) = self.sender_of(now, from, datagram) else { return };
+                self.handle_datagram(now, now_us, Proto::Udp, from, payload);
             });
+            if !slots.are_full() {
+                return false;
+            }
         }
         true
+    }
+
+    /// Who sent it, and what. By a relay nothing comes from elsewhere; `None` for what the server itself has to say.
+    fn sender_of<'a>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &'a mut [u8],
+    ) -> Option<(SocketAddr, &'a mut [u8])> {
+        let Some(relay) = &mut self.sockets.relay else { return Some((from, datagram)) };
+        let relayed = if from == relay.server() { relay.handle(now, datagram) } else { None }?;
+        Some((relayed.peer, datagram.get_mut(relayed.payload)?))
     }
 
     pub fn read_tcp(&mut self, now: Instant, socket: usize) {
@@ -316,6 +343,7 @@ impl Connection {
 
     pub fn handle_timeout(&mut self, now: Instant) {
         self.wake_at = None;
+        self.sockets.relay.iter_mut().for_each(|relay| relay.handle_timeout(now));
         if self.peer.poll_timeout().is_some_and(|at| at <= now) {
             self.peer.handle_timeout(now);
         }
@@ -330,10 +358,18 @@ impl Connection {
     /// Sends what waits, tells what happened, and answers when to call [`Connection::handle_timeout`]. `None` if the
     /// participant no longer listens: the transport is to be dropped.
     pub fn settle(&mut self, now: Instant) -> Option<Option<Instant>> {
-        self.outbox.flush(&mut self.sockets);
+        self.outbox.flush(now, &mut self.sockets);
         while let Some(transmit) = self.peer.poll_transmit(&mut self.scratch) {
             self.stats.datagrams_out += 1;
-            send(&mut self.sockets, transmit.proto, transmit.remote, &self.scratch);
+            send(now, &mut self.sockets, transmit.proto, transmit.remote, &self.scratch);
+        }
+        self.sockets.send_relay_requests();
+        while let Some(event) = self.sockets.relay.as_mut().and_then(Relay::poll_event) {
+            let event = match event {
+                RelayEvent::Allocated(at) => Event::Bound(at),
+                RelayEvent::Failed(why) => Event::Failed(why),
+            };
+            self.events.try_send(event).ok()?;
         }
         while let Some(event) = self.peer.poll_event() {
             let told = self.handle_event(now, event);
@@ -345,7 +381,8 @@ impl Connection {
     }
 
     fn next_timeout(&mut self) -> Option<Instant> {
-        let transport = self.peer.poll_timeout();
+        let relay = self.sockets.relay.as_ref().and_then(Relay::poll_timeout);
+        let transport = self.peer.poll_timeout().into_iter().chain(relay).min();
         if !self.connected {
             return transport;
         }
@@ -405,9 +442,9 @@ fn happens(probability: f32) -> bool {
     probability > 0.0 && rand::random::<f32>() < probability
 }
 
-fn send(sockets: &mut Sockets, proto: Proto, to: SocketAddr, datagram: &[u8]) {
+fn send(now: Instant, sockets: &mut Sockets, proto: Proto, to: SocketAddr, datagram: &[u8]) {
     match proto {
-        Proto::Udp => sockets.send_udp(datagram, datagram.len(), to),
+        Proto::Udp => sockets.send_udp(now, datagram, datagram.len(), to),
         Proto::Tcp => sockets.send_tcp(datagram, to),
     }
 }
@@ -446,7 +483,7 @@ impl Wire for Path<'_> {
         }
         self.stats.datagrams_out += 1;
         match pair.proto {
-            Proto::Udp => self.outbox.push(self.sockets, pair.remote, &packet[..sealed]),
+            Proto::Udp => self.outbox.push(self.now, self.sockets, pair.remote, &packet[..sealed]),
             Proto::Tcp => self.sockets.send_tcp(&packet[..sealed], pair.remote),
         }
     }

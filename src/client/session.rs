@@ -7,6 +7,7 @@ use super::engine::{Act, Engine, Event, Link, Message, Setup};
 use super::media::VideoCodec;
 use super::outgoing::Source;
 use super::participant::{Mode, Options};
+use super::relay::TurnServer;
 use super::signal::{Signal, SignalError};
 use super::stats::Stats;
 use super::view::{Ended, LinkView, Timing, View};
@@ -14,12 +15,13 @@ use crate::limits::CLIENT_EVENTS_MAX;
 use crate::proto::request_response::{Reason, Request};
 use crate::proto::signal_response::Message as Response;
 use crate::proto::{
-    AddTrackRequest, JoinResponse, LeaveRequest, Ping, RequestResponse, SessionDescription, SignalTarget,
+    AddTrackRequest, IceServer, JoinResponse, LeaveRequest, Ping, RequestResponse, SessionDescription, SignalTarget,
     SubscribedQualityUpdate, TrickleRequest, VideoQuality, signal_request,
 };
 use crate::sdp;
 use crate::transport::RemoteParams;
 use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -49,12 +51,17 @@ struct Side {
     local: Local,
     /// Its present username fragment there.
     remote_ufrag: Option<String>,
+    /// Where our socket is, and the fragment of the description it was told for.
+    bound: Option<SocketAddr>,
+    told_for: Option<String>,
     events: mpsc::Receiver<Event>,
     event_sender: mpsc::Sender<Event>,
 }
 
 pub(super) struct Session {
     signal: Option<Signal>,
+    /// Media goes by it.
+    turn: Option<TurnServer>,
     engine: Engine,
     options: Options,
     begun: Instant,
@@ -81,7 +88,7 @@ impl Side {
     fn new(engine: &Engine) -> Side {
         let (event_sender, events) = mpsc::channel(CLIENT_EVENTS_MAX);
         let local = Local { creds: credentials(), fingerprint: fingerprint(engine) };
-        Side { link: None, local, remote_ufrag: None, events, event_sender }
+        Side { link: None, local, remote_ufrag: None, bound: None, told_for: None, events, event_sender }
     }
 
     fn act(&self, act: Act) {
@@ -102,6 +109,33 @@ fn fingerprint(engine: &Engine) -> sdp::Fingerprint {
     sdp::fingerprint(&format!("sha-256 {}", engine.fingerprint())).unwrap_or_else(empty)
 }
 
+/// The first TURN server over UDP of our address family, if the server names one (RFC 7065).
+async fn turn_server(servers: &[IceServer], local: IpAddr) -> Option<TurnServer> {
+    for server in servers {
+        for place in server.urls.iter().filter_map(|url| turn_place(url)) {
+            let found = tokio::net::lookup_host(place).await.ok();
+            if let Some(address) = found.and_then(|mut all| all.find(|a| a.is_ipv4() == local.is_ipv4())) {
+                let (username, password) = (server.username.clone(), server.credential.clone());
+                return Some(TurnServer { address, username, password });
+            }
+        }
+    }
+    None
+}
+
+/// Host and port of `turn:host:port?transport=udp`.
+fn turn_place(url: &str) -> Option<(&str, u16)> {
+    let (place, query) = url.strip_prefix("turn:")?.split_once('?').unwrap_or((url.get(5..)?, ""));
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (place, TURN_PORT),
+    };
+    matches!(query, "" | "transport=udp").then(|| (host.trim_matches(['[', ']']), port))
+}
+
+/// RFC 8656 §18.5.
+const TURN_PORT: u16 = 3478;
+
 /// Random ICE credentials (RFC 8839 §5.4).
 fn credentials() -> (String, String) {
     (crate::proto::id::random("c"), crate::proto::id::random("client-pwd-"))
@@ -117,6 +151,7 @@ impl Session {
     ) -> Session {
         Session {
             signal: None,
+            turn: None,
             begun: clock::now(),
             asks,
             view,
@@ -162,7 +197,10 @@ impl Session {
             view.at_join = view.remote_tracks().map(|(_, track)| track.sid.clone()).collect();
             view.timing = Timing { begun: Some(self.begun), joined, ..stages };
         });
-        self.options.local.get_or_insert(local);
+        let local = *self.options.local.get_or_insert(local);
+        if self.options.relay {
+            self.turn = Some(turn_server(&join.ice_servers, local).await.ok_or(SignalError::NoRelay)?);
+        }
         if self.options.mode == Mode::Single {
             self.open_publisher();
             return Ok(());
@@ -177,6 +215,8 @@ impl Session {
         Some(self.engine.open(Setup {
             local,
             proto: self.options.proto,
+            relay: self.turn.clone(),
+            controlling: channels,
             creds: if channels { &self.publisher } else { &self.subscriber }.local.creds.clone(),
             channels: if channels { wanted.to_vec() } else { Vec::new() },
             downlink_bps: self.options.downlink_bps,
@@ -218,8 +258,8 @@ impl Session {
                     Some(ask) => self.handle_ask(ask).await?,
                     None => Some(Ended::Left),
                 },
-                Some(event) = self.publisher.events.recv() => self.handle_event(SignalTarget::Publisher, event),
-                Some(event) = self.subscriber.events.recv() => self.handle_event(SignalTarget::Subscriber, event),
+                Some(event) = self.publisher.events.recv() => self.handle_event(SignalTarget::Publisher, event).await?,
+                Some(event) = self.subscriber.events.recv() => self.handle_event(SignalTarget::Subscriber, event).await?,
                 _ = pings.tick() => self.ping().await?,
             };
             if let Some(ended) = end {
@@ -353,6 +393,7 @@ impl Session {
             }
             Err(error) => self.note_useless(SignalTarget::Publisher, &error),
         }
+        self.trickle(SignalTarget::Publisher).await?;
         if self.wants_offer { self.want_offer().await } else { Ok(()) }
     }
 
@@ -386,7 +427,8 @@ impl Session {
         self.note_negotiated(SignalTarget::Subscriber, restarts);
         let answer =
             SessionDescription { r#type: "answer".to_owned(), sdp, id: offer.id, ..SessionDescription::default() };
-        self.send(signal_request::Message::Answer(answer)).await
+        self.send(signal_request::Message::Answer(answer)).await?;
+        self.trickle(SignalTarget::Subscriber).await
     }
 
     fn side(&self, target: SignalTarget) -> &Side {
@@ -440,7 +482,11 @@ impl Session {
         ended
     }
 
-    fn handle_event(&self, target: SignalTarget, event: Event) -> Option<Ended> {
+    async fn handle_event(&mut self, target: SignalTarget, event: Event) -> Result<Option<Ended>, SignalError> {
+        if let Event::Bound(address) = event {
+            self.side_mut(target).bound = Some(address);
+            return self.trickle(target).await.map(|()| None);
+        }
         let primary = if self.is_publisher_primary() { SignalTarget::Publisher } else { SignalTarget::Subscriber };
         let since = self.begun.elapsed();
         self.view.send_modify(|view| {
@@ -451,7 +497,27 @@ impl Session {
             }
             note_event(link_view(view, target), event);
         });
-        None
+        Ok(None)
+    }
+
+    /// Tells our candidate once for each description of the server's: a full agent takes what it finds out by itself only
+    /// after a second.
+    async fn trickle(&mut self, target: SignalTarget) -> Result<(), SignalError> {
+        let side = self.side_mut(target);
+        if side.remote_ufrag.is_none() || side.told_for == side.remote_ufrag {
+            return Ok(());
+        }
+        let Some(address) = side.bound else { return Ok(()) };
+        side.told_for.clone_from(&side.remote_ufrag);
+        let line = description::candidate(address, self.options.proto, self.turn.is_some());
+        let init = serde_json::json!({ "candidate": line, "sdpMid": "0", "sdpMLineIndex": 0 });
+        let trickle =
+            TrickleRequest { candidate_init: init.to_string(), target: target as i32, ..TrickleRequest::default() };
+        self.send(signal_request::Message::Trickle(trickle)).await
+    }
+
+    fn side_mut(&mut self, target: SignalTarget) -> &mut Side {
+        if target == SignalTarget::Publisher { &mut self.publisher } else { &mut self.subscriber }
     }
 
     fn is_publisher_primary(&self) -> bool {
@@ -473,6 +539,7 @@ fn note_event(link: &mut LinkView, event: Event) {
         Event::Connected => link.connected = true,
         Event::Failed(why) => link.failed = Some(why),
         Event::ChannelOpen(label) => link.channels.push(label),
+        Event::Bound(_) => {}
     }
 }
 
@@ -500,3 +567,18 @@ fn note_refusal(view: &mut View, answer: RequestResponse) {
 
 /// How often the server is pinged, as it tells its clients (WIRE.md §1.10).
 pub(super) const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turn_urls_over_udp_are_places() {
+        assert_eq!(turn_place("turn:turn.example:443?transport=udp"), Some(("turn.example", 443)));
+        assert_eq!(turn_place("turn:192.0.2.1"), Some(("192.0.2.1", 3478)));
+        assert_eq!(turn_place("turn:[2001:db8::1]:5000"), Some(("2001:db8::1", 5000)));
+        assert_eq!(turn_place("turn:[2001:db8::1]"), Some(("2001:db8::1", 3478)));
+        assert_eq!(turn_place("turn:h:443?transport=tcp"), None);
+        assert_eq!([turn_place("turns:h:443"), turn_place("stun:h:443"), turn_place("turn:h:x")], [None; 3]);
+    }
+}

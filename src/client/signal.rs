@@ -38,6 +38,8 @@ pub enum SignalError {
     Unreadable(#[from] prost::DecodeError),
     #[error("the server closed the signal connection")]
     Closed,
+    #[error("the server names no TURN server over UDP; enable turn with a udp_port in its configuration")]
+    NoRelay,
 }
 
 impl From<tungstenite::Error> for SignalError {

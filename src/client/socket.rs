@@ -1,11 +1,13 @@
 //! The sockets of one transport: a UDP socket of its own and, where ICE asks for it, TCP connections to the server
 //! (RFC 6544, active side). Called by `peer`; the driver owns the poller.
 
+use super::relay::{self, Relay};
 use crate::net::tcp::Framed;
 use crate::net::udp::{RecvSlots, Udp};
 use mio::{Interest, Registry, Token};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 /// Tokens of one transport: its UDP socket, then its TCP connections.
 pub const TOKENS_EACH: usize = 8;
@@ -18,6 +20,9 @@ fn token(owner: usize, socket: usize) -> Token {
 }
 
 pub struct Sockets {
+    /// Everything over UDP goes by this TURN server.
+    pub relay: Option<Relay>,
+    wrapped: Vec<u8>,
     owner: usize,
     registry: Registry,
     udp: Udp,
@@ -41,7 +46,7 @@ impl Sockets {
     /// Binds a UDP socket at that address. `offload`: datagrams may come and go in runs.
     pub fn bind(owner: usize, registry: Registry, local: IpAddr, offload: bool) -> io::Result<Sockets> {
         let udp = open_udp(owner, &registry, local, offload)?;
-        Ok(Sockets { owner, registry, udp, offload, tcp: Vec::new() })
+        Ok(Sockets { relay: None, wrapped: Vec::new(), owner, registry, udp, offload, tcp: Vec::new() })
     }
 
     pub fn local(&self) -> SocketAddr {
@@ -69,7 +74,24 @@ impl Sockets {
     }
 
     /// Sends datagrams of `segment` bytes each. A full buffer loses them.
-    pub fn send_udp(&self, contents: &[u8], segment: usize, to: SocketAddr) {
+    pub fn send_udp(&mut self, now: Instant, contents: &[u8], segment: usize, to: SocketAddr) {
+        let Some(relay) = &mut self.relay else { return self.send_run(contents, segment, to) };
+        let server = relay.server();
+        let mut wrapped = std::mem::take(&mut self.wrapped);
+        if relay.wrap(now, to, contents, segment, &mut wrapped) {
+            self.send_run(&wrapped, segment + relay::HEAD_BYTES, server);
+        }
+        self.wrapped = wrapped;
+    }
+
+    /// Sends what the TURN client has to tell its server.
+    pub fn send_relay_requests(&mut self) {
+        while let Some((server, request)) = self.relay.as_mut().and_then(|r| Some((r.server(), r.poll_transmit()?))) {
+            self.send_run(&request, request.len(), server);
+        }
+    }
+
+    fn send_run(&self, contents: &[u8], segment: usize, to: SocketAddr) {
         if self.udp.send(contents, segment, to, None).is_err() && contents.len() > segment {
             // The kernel or the device refused the run; datagrams by themselves may pass.
             contents.chunks(segment).for_each(|one| drop(self.udp.send(one, segment, to, None)));

@@ -19,7 +19,7 @@ pub enum LanguageError {
     )]
     People(String),
     #[error(
-        "there is no trait `{0}`; there are churn, data, data-bytes, reliable, layout, codec, resolution, simulcast, key-frames, loss, tcp and speakers"
+        "there is no trait `{0}`; there are churn, data, data-bytes, reliable, layout, codec, resolution, simulcast, key-frames, loss, tcp, relay and speakers"
     )]
     Trait(String),
     #[error("`{value}` is no value of `{name}`; write it like {example}")]
@@ -91,7 +91,7 @@ fn set(traits: &mut Traits, item: &str) -> Result<(), LanguageError> {
         "data" => traits.data_hz = value_of("data", value, "data=20hz", hertz)?,
         "data-bytes" => traits.data_bytes = value_of("data-bytes", value, "data-bytes=200", data_bytes)?,
         "layout" => traits.layout = value_of("layout", value, "layout=3x3", Layout::from_name)?,
-        "codec" => traits.codec = value_of("codec", value, "codec=vp9", VideoCodec::from_name)?,
+        "codec" => traits.codec = Some(value_of("codec", value, "codec=vp9", VideoCodec::from_name)?),
         "resolution" => {
             traits.resolution = value_of("resolution", value, "resolution=low", Resolution::from_name)?;
         }
@@ -102,6 +102,7 @@ fn set(traits: &mut Traits, item: &str) -> Result<(), LanguageError> {
         "simulcast" => traits.simulcast = value_of("simulcast", Some(value.unwrap_or("on")), "simulcast=off", switch)?,
         "reliable" => traits.data_reliable = value_of("reliable", Some(value.unwrap_or("on")), "reliable=on", switch)?,
         "tcp" => traits.tcp = value_of("tcp", Some(value.unwrap_or("on")), "tcp=on", switch)?,
+        "relay" => traits.relay = value_of("relay", Some(value.unwrap_or("on")), "relay=on", switch)?,
         "speakers" => traits.speakers = value_of("speakers", Some(value.unwrap_or("on")), "speakers=on", switch)?,
         _ => return Err(LanguageError::Trait(name.to_owned())),
     }
@@ -191,12 +192,12 @@ mod tests {
 
     #[test]
     fn one_room_needs_no_number_and_traits_may_be_switches() {
-        let shape = read("(2avp, 1d, 3s, tcp, simulcast=off, codec=vp9, layout=3x3, churn=1/s)").unwrap();
+        let shape = read("(2avp, 1d, 3s, relay, simulcast=off, codec=vp9, layout=3x3, churn=1/s)").unwrap();
         let [group] = &shape.groups[..] else { panic!() };
         assert_eq!((group.rooms, group.people.len()), (1, 3));
         assert!(!group.people[0].subscribes && group.people[1].screen);
         let traits = &group.traits;
-        assert_eq!((traits.tcp, traits.simulcast, traits.codec), (true, false, VideoCodec::Vp9));
+        assert_eq!((traits.relay, traits.simulcast, traits.codec), (true, false, Some(VideoCodec::Vp9)));
         assert_eq!((traits.layout, traits.churn_per_min), (Layout::Grid3x3, 60.0));
         let traits = read("(1av,loss=1%,key-frames=500ms)").unwrap().groups[0].traits.clone();
         assert_eq!((traits.loss, traits.key_frame_every), (0.01, Some(Duration::from_millis(500))));

@@ -163,6 +163,7 @@ async fn join(arrival: &Arrival, identity: &str, common: &Common) -> Result<Part
     options.adaptive_stream = arrival.traits.layout != Layout::All;
     options.dynacast = true;
     options.loss.down = arrival.traits.loss;
+    options.relay = arrival.traits.relay;
     if arrival.traits.tcp {
         options.proto = Proto::Tcp;
     }
@@ -220,7 +221,7 @@ impl Stay<'_> {
         }
         if people.video {
             let video = Video {
-                codec: traits.codec,
+                codec: traits.codec_of(self.arrival.seat),
                 key_frame_every: traits.key_frame_every,
                 yields: true,
                 ..camera(traits.resolution, traits.simulcast).into()

@@ -5,6 +5,7 @@
 pub mod calibrate;
 pub mod camera;
 pub mod capacity;
+mod chart;
 pub mod compare;
 pub mod crew;
 mod data;

@@ -23,6 +23,9 @@ pub struct Report {
     pub started_unix_s: i64,
     /// From the first arrival to the last one settled.
     pub ramp_s: f64,
+    /// Since the first arrival.
+    #[serde(default)]
+    pub window_from_s: f64,
     /// What is measured: between ramp and teardown.
     pub window_s: f64,
     /// It was stopped before its time. Without a window the figures are of the ramp.

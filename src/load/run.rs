@@ -368,6 +368,7 @@ impl<'a> Run<'a> {
         Harvest {
             started_unix_s,
             ramp_s: self.ramp.as_secs_f64(),
+            window_from: from.at - self.begun,
             window: to.at - from.at,
             interrupted: self.interrupted,
             steady,

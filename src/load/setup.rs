@@ -57,12 +57,47 @@ pub enum LoadError {
     Metrics(String),
 }
 
+/// Servers quote whole tokens in their answers; they belong in no message.
+fn readable(message: &str) -> String {
+    let word = |word: &str| if word.len() > WORD_BYTES_MAX { "(a token)".to_owned() } else { word.to_owned() };
+    message.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// No word is longer.
+const WORD_BYTES_MAX: usize = 60;
+
 impl LoadError {
     pub fn of(error: ApiError, url: &str) -> LoadError {
         match error {
-            ApiError::Refused { status: status @ 404..=405, .. } => LoadError::NoServer { url: url.to_owned(), status },
-            ApiError::Refused { status: 401 | 403, message, .. } => LoadError::Key(message),
+            ApiError::Refused { status: status @ (404..=405 | 501), .. } => {
+                LoadError::NoServer { url: url.to_owned(), status }
+            }
+            ApiError::Refused { status: 401 | 403, message, .. } => LoadError::Key(readable(&message)),
             other => LoadError::Api(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_quotes_no_token() {
+        let refused = ApiError::Refused {
+            status: 401,
+            code: "unauthenticated".into(),
+            message: format!("invalid token: ey{}, error: wrong\nkey", "J".repeat(200)),
+        };
+        let told = LoadError::of(refused, "ws://h").to_string();
+        assert!(told.contains("invalid token: (a token) error: wrong key;"), "{told}");
+    }
+
+    #[test]
+    fn pages_of_other_servers_are_not_quoted() {
+        for status in [404, 405, 501] {
+            let page = ApiError::Refused { status, code: String::new(), message: "<html>\n<p>".into() };
+            assert!(matches!(LoadError::of(page, "ws://h"), LoadError::NoServer { .. }));
         }
     }
 }

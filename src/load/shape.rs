@@ -58,7 +58,8 @@ pub struct People {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Traits {
     pub layout: Layout,
-    pub codec: VideoCodec,
+    /// Absent: VP8 and H264 in turns, as LiveKit's load tester does it.
+    pub codec: Option<VideoCodec>,
     pub resolution: Resolution,
     pub simulcast: bool,
     /// Absent: only when asked for, as browsers do it.
@@ -73,6 +74,8 @@ pub struct Traits {
     pub loss: f32,
     /// Media over TCP.
     pub tcp: bool,
+    /// Media by the server's TURN relay.
+    pub relay: bool,
     /// Changing speakers are announced.
     pub speakers: bool,
 }
@@ -81,7 +84,7 @@ impl Default for Traits {
     fn default() -> Traits {
         Traits {
             layout: Layout::All,
-            codec: VideoCodec::Vp8,
+            codec: Some(VideoCodec::Vp8),
             resolution: Resolution::High,
             simulcast: true,
             key_frame_every: None,
@@ -91,8 +94,16 @@ impl Default for Traits {
             data_reliable: false,
             loss: 0.0,
             tcp: false,
+            relay: false,
             speakers: false,
         }
+    }
+}
+
+impl Traits {
+    /// Of the publisher on that seat.
+    pub fn codec_of(&self, seat: u32) -> VideoCodec {
+        self.codec.unwrap_or(if seat.is_multiple_of(2) { VideoCodec::Vp8 } else { VideoCodec::H264 })
     }
 }
 

@@ -79,6 +79,7 @@ pub enum Outlook {
 
 pub fn outlook(error: &ClientError) -> Outlook {
     match error {
+        ClientError::Signal(SignalError::NoRelay) => Outlook::Closed,
         ClientError::Signal(SignalError::Refused { status: 429, .. }) => Outlook::Open,
         ClientError::Signal(SignalError::Refused { status: 400..500, .. }) => Outlook::Closed,
         ClientError::Signal(SignalError::Refused { status: 500, .. }) => Outlook::MaybeFull,

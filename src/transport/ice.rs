@@ -362,6 +362,7 @@ fn agent(
     let mut agent = IceAgent::new(creds);
     agent.set_ice_lite(lite);
     agent.set_controlling(controlling);
+    agent.set_initial_stun_rto(limits::ICE_RETRANSMIT);
     agent.set_max_stun_rto(limits::ICE_KEEPALIVE);
     agent.set_timing_advance(CHECK_PACE);
     for (address, proto) in locals {

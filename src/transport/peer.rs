@@ -158,6 +158,7 @@ impl Peer {
             Some(dtls) => dtls.set_fingerprints(remote.fingerprints),
             None => self.dtls = Some(Dtls::new(now, &self.certificate, remote.dtls_active, remote.fingerprints)),
         }
+        self.controlling |= remote.ice_lite;
         self.remote_sctp = self.remote_sctp.or(remote.sctp);
         self.ice.set_remote(now, ice_creds((remote.ufrag, remote.pwd)), remote.ice_lite);
         self.advance(now);

@@ -139,3 +139,26 @@ async fn ctrl_c_ends_it_with_what_was_measured_so_far() {
     assert_eq!((&report["interrupted"], &report["joins"]["failed"]), (&true.into(), &0.into()), "{output:?}");
     assert!(server.api().list_rooms().await.unwrap().is_empty(), "its rooms are gone");
 }
+
+#[tokio::test]
+async fn a_relay_the_server_does_not_name_is_one_line() {
+    let server = Server::start().await;
+    let output = load_test(&server, &["--shape", "(2a,relay)", "--duration", "1s"]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("the server names no TURN server over UDP"), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_run_is_compared_with_an_earlier_one_on_a_page() {
+    let (server, dir) = (Server::start().await, tempfile::tempdir().unwrap());
+    let (earlier, page) = (dir.path().join("earlier.json"), dir.path().join("page.html"));
+    let args = ["--participants", "2", "--num-per-second", "20", "--duration", "1s", "-o"];
+    let first = load_test(&server, &[&args[..], &["json"]].concat()).await;
+    std::fs::write(&earlier, &first.stdout).unwrap();
+    let [earlier, path] = [&earlier, &page].map(|path| path.to_str().unwrap());
+    let output = load_test(&server, &[&args[..], &["csv", "--compare", earlier, "--html", path]].concat()).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(text(&output.stdout).lines().count(), 5, "a line of names and one for each of four tracks");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("Compared with the earlier run") && page.contains("<td>bitrate<td>"));
+}

@@ -65,7 +65,7 @@ impl Connection {
                 write_pli(&mut self.compound, self.ssrc, track.setup.ssrc);
             }
         }
-        self.send_compound();
+        self.send_compound(now);
     }
 
     fn write_reports(&mut self, now: Instant) {
@@ -81,7 +81,7 @@ impl Connection {
     }
 
     /// Every part but the first of a compound that fits no datagram would be lost, so parts go alone where they must.
-    fn send_compound(&mut self) {
+    fn send_compound(&mut self, now: Instant) {
         let mut rest = &self.compound[..];
         let Some(pair) = self.peer.send_pair().filter(|_| !rest.is_empty()) else { return };
         while !rest.is_empty() {
@@ -92,7 +92,7 @@ impl Connection {
             self.scratch.resize(part.len() + crate::transport::srtp::OVERHEAD_BYTES_MAX, 0);
             if let Some(sealed) = self.peer.seal_rtcp(&mut self.scratch, part.len()) {
                 self.stats.datagrams_out += 1;
-                send(&mut self.sockets, pair.proto, pair.remote, &self.scratch[..sealed]);
+                send(now, &mut self.sockets, pair.proto, pair.remote, &self.scratch[..sealed]);
             }
         }
     }

@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Harvest {
     pub started_unix_s: i64,
     pub ramp_s: f64,
+    /// From the first arrival to the window, and its length.
+    pub window_from: Duration,
     pub window: Duration,
     pub interrupted: bool,
     pub steady: bool,
@@ -51,6 +53,7 @@ impl Harvest {
             shape: setup.shape_text.clone(),
             started_unix_s: self.started_unix_s,
             ramp_s: self.ramp_s,
+            window_from_s: self.window_from.as_secs_f64(),
             window_s: self.window.as_secs_f64(),
             interrupted: self.interrupted,
             steady: self.steady,
@@ -69,6 +72,7 @@ impl Harvest {
     pub fn merge(&mut self, other: Harvest) {
         self.started_unix_s = self.started_unix_s.min(other.started_unix_s);
         self.ramp_s = self.ramp_s.max(other.ramp_s);
+        self.window_from = self.window_from.max(other.window_from);
         self.window = self.window.max(other.window);
         self.interrupted |= other.interrupted;
         self.steady &= other.steady;
