@@ -218,9 +218,7 @@ mod tests {
 
     fn told(parts: Vec<Part>) -> (Report, Vec<Worker>) {
         let (whole, workers) = merged(&rooms(), parts);
-        let mut report = Report::default();
-        report.joins = whole.joins.told();
-        report.tester = whole.tester.clone();
+        let mut report = Report { joins: whole.joins.told(), tester: whole.tester.clone(), ..Report::default() };
         whole.tally.tell(whole.window, &mut report);
         (report, workers)
     }
