@@ -126,6 +126,7 @@ mod tests {
             total: 12,
             second,
             done: 0.4,
+            waits: false,
             left: Some(Duration::from_secs(125)),
         };
         assert_eq!(

@@ -199,7 +199,7 @@ pub struct Report {
     pub data: Option<RoundTrips>,
     pub verdicts: Vec<Verdict>,
     #[serde(skip)]
-    begun: Option<Instant>,
+    pub(super) begun: Option<Instant>,
 }
 
 impl Report {
