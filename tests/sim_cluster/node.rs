@@ -75,9 +75,11 @@ impl Node {
         });
         let (running, arrivals) = member.start(doorway, rooms.clone(), gauge);
         cluster.set_state(NodeState::Serving);
-        let beginning = rooms.clone();
+        let beginning = Arc::downgrade(&rooms);
         let begin = move |request: CreateRoomRequest| {
-            beginning.begin(&request.name);
+            if let Some(rooms) = beginning.upgrade() {
+                rooms.begin(&request.name);
+            }
             async { Ok(Room::default()) }
         };
         let calls = member.methods().with(&method::CREATE_ROOM, &[member.id()], begin).serve();

@@ -108,6 +108,15 @@ impl Workers {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         timeout(PATIENCE, lines.next_line()).await.expect("it says that it is ready").unwrap();
+        // It says so before Redis knows. This is the last that it asks for.
+        let last = "WHIPParticipant|DeleteSession|au+0020room_annu+002d1|REQ";
+        let mut looks = interval(Duration::from_millis(20));
+        let listened = async {
+            while redis.ask::<(String, u64)>(redis::cmd("PUBSUB").arg("NUMSUB").arg(last)).await.1 == 0 {
+                looks.tick().await;
+            }
+        };
+        timeout(PATIENCE, listened).await.expect("redis knows what the workers serve");
         let mut config = Config::default();
         config.redis.address = format!("127.0.0.1:{}", redis.port);
         let identity = Identity { id: "ND_ours".into(), ..Identity::default() };
