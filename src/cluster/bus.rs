@@ -112,7 +112,7 @@ async fn post(line: Line, mut letters: mpsc::Receiver<Outgoing>, patience: Durat
                 Outgoing::Flush(told) => flushes.push(told),
             }
         }
-        if commands.len() > 0 {
+        if !commands.is_empty() {
             send(&line, &commands, patience).await;
         }
         for told in flushes {

@@ -102,7 +102,7 @@ fn create_room(start: &SessionStart) -> CreateRoomRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{AddTrackRequest, ClientInfo};
+    use crate::proto::{AddTrackRequest, ClientInfo, RoomConfiguration};
     use crate::token::VideoGrant;
 
     fn start() -> SessionStart {
