@@ -1,7 +1,8 @@
-//! Redis goes away, comes back, forgets: calls go on, and the store is put right again.
+//! Redis goes away, comes back, forgets: calls go on, and the store is put right again. What else can become of it is in
+//! `twenty`.
 
 use super::server::{PATIENCE, goes_on, publish, receives, until_stats};
-use super::world::{World, get, readiness};
+use super::world::{World, get, overflowed, readiness};
 use lkops::client::Participant;
 use lkops::client::stats::Stats;
 use lkops::proto::CreateRoomRequest;
@@ -12,8 +13,10 @@ use std::time::Duration;
 /// The store is right again within this after Redis is back.
 const RIGHT: Duration = Duration::from_secs(5);
 
-fn losses(stats: &Stats) -> u64 {
-    stats.received.iter().map(|t| t.lost).sum()
+/// Nothing is missing but what a busy machine had no room for.
+fn assert_lossless(stats: &Stats, full_before: u64) {
+    let lost: u64 = stats.received.iter().map(|t| t.lost).sum();
+    assert!(lost <= overflowed() - full_before, "{lost} lost, and no socket was full");
 }
 
 /// Two on two nodes, media both ways.
@@ -30,6 +33,7 @@ async fn call() -> (World, Participant, Participant) {
 
 #[tokio::test]
 async fn a_call_goes_on_without_redis_and_the_store_is_right_soon_after() {
+    let full_before = overflowed();
     let (mut world, a, b) = call().await;
     let owner = world.owner("r").await;
     world.redis.kill().await;
@@ -57,9 +61,7 @@ async fn a_call_goes_on_without_redis_and_the_store_is_right_soon_after() {
     let unknown = CreateRoomRequest { name: "unknown".into(), ..CreateRoomRequest::default() };
     let refused = world.nodes[1].api().create_room(&unknown).await.unwrap_err().to_string();
     assert!(refused.starts_with("unavailable: cannot tell whether another node has the room"), "{refused}");
-    for participant in [&a, &b] {
-        goes_on(participant, 60).await;
-    }
+    tokio::join!(goes_on(&a, 60), goes_on(&b, 60));
     world.redis.run().await;
     let right = async |w: &World| {
         w.owner("r").await == owner
@@ -72,12 +74,13 @@ async fn a_call_goes_on_without_redis_and_the_store_is_right_soon_after() {
     set_metadata(&world, "back").await;
     for participant in [&a, &b] {
         participant.until("the metadata", PATIENCE, |v| v.room.metadata == "back").await.unwrap();
-        assert_eq!(losses(&participant.stats().await.unwrap()), 0);
+        assert_lossless(&participant.stats().await.unwrap(), full_before);
     }
 }
 
 #[tokio::test]
 async fn a_store_that_forgot_everything_is_filled_from_memory() {
+    let full_before = overflowed();
     let (world, a, b) = call().await;
     let owner = world.owner("r").await;
     for _ in 0..3 {
@@ -91,25 +94,7 @@ async fn a_store_that_forgot_everything_is_filled_from_memory() {
     }
     for participant in [&a, &b] {
         assert_eq!(participant.view().ended, None, "{}", world.text());
-        assert_eq!(losses(&goes_on(participant, 20).await), 0);
-    }
-}
-
-#[tokio::test]
-async fn a_redis_that_stands_still_costs_nothing_but_time() {
-    let (world, a, b) = call().await;
-    world.redis.signal("STOP").await;
-    for participant in [&a, &b] {
-        goes_on(participant, 80).await;
-    }
-    world.redis.signal("CONT").await;
-    world.redis.ask::<()>(Cmd::new().arg("CLIENT").arg("PAUSE").arg("2000").arg("ALL")).await;
-    for participant in [&a, &b] {
-        assert_eq!(losses(&goes_on(participant, 60).await), 0);
-    }
-    set_metadata(&world, "after").await;
-    for participant in [&a, &b] {
-        participant.until("the metadata", PATIENCE, |v| v.room.metadata == "after").await.unwrap();
+        assert_lossless(&goes_on(participant, 20).await, full_before);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A redis-server of a test's own, which the test may stop, kill, empty and start again under the same address.
 
 use rand::Rng;
-use redis::{Client, Cmd, FromRedisValue};
+use redis::{Client, Cmd, FromRedisValue, RedisResult};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
@@ -105,8 +105,23 @@ impl RedisServer {
         Client::open(format!("redis://127.0.0.1:{}/?protocol=resp3", self.port)).unwrap()
     }
 
+    /// Again if the connection breaks: a replica that becomes the master drops all it has.
     pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> T {
-        let mut connection = self.client().get_multiplexed_async_connection().await.unwrap();
-        command.query_async(&mut connection).await.unwrap()
+        let mut tries = interval(Duration::from_millis(50));
+        let asking = async {
+            loop {
+                tries.tick().await;
+                match self.try_ask(command).await {
+                    Err(error) if error.is_io_error() || error.is_connection_dropped() => (),
+                    answer => return answer.unwrap(),
+                }
+            }
+        };
+        timeout(Duration::from_secs(20), asking).await.expect("redis-server answers")
+    }
+
+    async fn try_ask<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
+        let mut connection = self.client().get_multiplexed_async_connection().await?;
+        command.query_async(&mut connection).await
     }
 }

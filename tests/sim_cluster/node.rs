@@ -13,6 +13,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+/// What ends when the node does.
+type Tasks = (Running, Registration, Vec<JoinHandle<()>>);
+
 pub struct Node {
     pub id: String,
     pub line: usize,
@@ -20,7 +23,7 @@ pub struct Node {
     pub cluster: Cluster,
     orders: mpsc::Sender<Order>,
     pub life: Life,
-    tasks: Mutex<Option<(Running, Registration, Vec<JoinHandle<()>>)>>,
+    tasks: Mutex<Option<Tasks>>,
 }
 
 /// Waiting for its end, people are woken in the order they came: tokio's watch draws that by lot.

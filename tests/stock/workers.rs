@@ -139,7 +139,7 @@ async fn our_calls_reach_livekits_workers() {
     };
     let info = node.egress().start(request).await.unwrap();
     assert_eq!((info.room_id.as_str(), info.room_name.as_str()), ("RM_1", "r"));
-    assert_eq!(redis.ask::<Vec<String>>(&Cmd::smembers("egress:room:r")).await, [info.egress_id.clone()]);
+    assert_eq!(redis.ask::<Vec<String>>(&Cmd::smembers("egress:room:r")).await, std::slice::from_ref(&info.egress_id));
     let stopped = node.egress().stop(&StopEgressRequest { egress_id: info.egress_id.clone() }).await.unwrap();
     assert_eq!(stopped.status(), EgressStatus::EgressEnding);
     let patience = Duration::from_secs(2);
@@ -198,7 +198,7 @@ async fn our_rooms_reach_livekits_agents_and_whip() {
     let job = timeout(PATIENCE, taken).await.expect("the job is taken");
     let state = job.state.unwrap();
     assert_eq!((state.worker_id.as_str(), state.participant_identity.as_str()), ("AW_1", "r m"));
-    assert_eq!(redis.ask::<Vec<String>>(&Cmd::hkeys("agent_job:r")).await, [job.id.clone()]);
+    assert_eq!(redis.ask::<Vec<String>>(&Cmd::hkeys("agent_job:r")).await, std::slice::from_ref(&job.id));
     let end = JobTerminateRequest { job_id: job.id.clone(), reason: JobTerminateReason::AgentLeftRoom as i32 };
     let ended = node.call(&method::JOB_TERMINATE, &[&job.id], &end).await.unwrap().state.unwrap();
     assert_eq!(ended.status(), JobStatus::JsSuccess);
