@@ -103,8 +103,8 @@ impl Model {
         assert_eq!(self.ready.keys().copied().collect::<Vec<_>>(), self.wanted);
         let mids: HashSet<&String> = self.ready.values().collect();
         assert_eq!(mids.len(), self.wanted.len());
-        let map: std::collections::HashMap<_, _> =
-            self.ready.iter().map(|(leg, mid)| (mid.clone(), format!("TR_{leg}"))).collect();
+        let told = |(leg, mid): (&u64, &String)| (mid.clone(), format!("TR_{leg}"));
+        let map: HashMap<String, String> = self.ready.iter().map(told).collect();
         assert_eq!(self.connection.senders.mid_to_track_id(), map);
     }
 }
