@@ -366,7 +366,7 @@ impl Member {
             tokio::select! {
                 biased;
                 _ = looks.tick() => (),
-                () = self.beat.called() => (),
+                () = self.beat.called() => looks.reset(),
             }
             if let Ok(is_alone) = self.is_listed_alone().await {
                 self.is_alone.store(is_alone, Ordering::Relaxed);

@@ -57,25 +57,30 @@ impl Table {
         let mut state = self.lock();
         state.version += 1;
         let version = state.version;
+        let mut former = Vec::new();
         for (name, sink) in sinks {
             state.touched.insert(name.clone());
-            state.sinks.insert(name, (version, sink));
+            former.extend(state.sinks.insert(name, (version, sink)));
         }
         drop(state);
+        // Unlocked, because a sink may hold the last handle to a registration.
+        drop(former);
         self.changed.notify_one();
         Registration { table: self.clone(), names, version }
     }
 
     fn remove(&self, names: &[String], version: u64) {
         let mut state = self.lock();
+        let mut former = Vec::new();
         for name in names {
             if state.sinks.get(name).is_some_and(|(v, _)| *v == version) {
-                state.sinks.remove(name);
+                former.extend(state.sinks.remove(name));
                 state.touched.insert(name.clone());
             }
         }
         state.version += 1;
         drop(state);
+        drop(former);
         self.changed.notify_one();
     }
 
@@ -157,6 +162,15 @@ mod tests {
         table.sink("a").unwrap()(b"x");
         assert_eq!((old.load(Ordering::Relaxed), new.load(Ordering::Relaxed)), (0, 1));
         assert_eq!(table.take_changes().add, ["a"]);
+    }
+
+    #[test]
+    fn a_sink_may_own_another_registration() {
+        let table = Arc::new(Table::default());
+        let inner = table.add(vec![("a".into(), sink(&Arc::default()))]);
+        let outer = table.add(vec![("b".into(), Arc::new(move |_| assert!(inner.version() > 0)))]);
+        drop(outer);
+        assert!(table.sink("a").is_none() && table.sink("b").is_none());
     }
 
     #[tokio::test]

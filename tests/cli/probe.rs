@@ -19,6 +19,7 @@ fn error(run: &Run) -> &str {
 
 #[test]
 fn a_closed_port_is_told_at_once_with_a_code_of_its_own() {
+    #[allow(clippy::disallowed_methods)] // A test may look at the clock.
     let begun = Instant::now();
     let run = probe("ws://127.0.0.1:1", &[]);
     assert!(begun.elapsed() < Duration::from_secs(10));

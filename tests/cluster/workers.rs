@@ -87,7 +87,7 @@ async fn a_recording_goes_to_the_worker_with_the_most_room_and_its_news_to_which
     assert_eq!(missing, Err(("not_found".into(), "egress does not exist".into())));
     assert_eq!(redis.ask::<Vec<u8>>(&Cmd::hget("egress", &info.egress_id)).await, ended.encode_to_vec());
     assert_eq!(redis.ask::<String>(&Cmd::hget("ended_egress", &info.egress_id)).await, "|7");
-    assert_eq!(redis.ask::<Vec<String>>(&Cmd::smembers("egress:room:")).await, [info.egress_id.clone()]);
+    assert_eq!(redis.ask::<Vec<String>>(&Cmd::smembers("egress:room:")).await, std::slice::from_ref(&info.egress_id));
     assert_eq!(*events.lock().unwrap(), ["egress_started", "egress_ended"]);
 
     // Nobody answers for it any more.
