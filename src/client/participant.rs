@@ -126,7 +126,7 @@ impl Participant {
         Ok(Participant { asks, view, messages })
     }
 
-    /// What signalling told so far.
+    /// What signalling told so far; not to be held over an await, because the session waits to write it.
     pub fn view(&self) -> watch::Ref<'_, View> {
         self.view.borrow()
     }
