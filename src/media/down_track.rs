@@ -148,9 +148,7 @@ impl DownTrack {
             self.follow(now, up, arrival)?;
         }
         let sequence = self.rewriter.place(arrival.sequence).ok_or(DropReason::MappingGone)?;
-        if self.sent.contains(sequence) {
-            return Err(DropReason::Duplicate);
-        }
+        self.sent.check_free(sequence)?;
         let vp8 = match &arrival.body {
             Body::Vp8(picture) => Some(self.vp8.place(picture).ok_or(DropReason::MappingGone)?),
             _ => None,
@@ -346,7 +344,7 @@ impl DownTrack {
             red_block: Some(back - 1),
             padding: 0,
         };
-        (!self.sent.contains(sequence)).then_some(sent)
+        self.sent.check_free(sequence).is_ok().then_some(sent)
     }
 
     /// Changes what is forwarded; see [`DownTrack::wants_key_frame`].

@@ -128,11 +128,14 @@ pub struct SentRing {
     packets_max: usize,
     origin: Option<Instant>,
     entries: Vec<Entry>,
+    newest: u64,
+    /// Below this a number that is not here may have been sent and forgotten.
+    forgotten: u64,
 }
 
 impl SentRing {
     pub fn new(packets_max: usize) -> SentRing {
-        SentRing { packets_max: packets_max.max(1), origin: None, entries: Vec::new() }
+        SentRing { packets_max: packets_max.max(1), origin: None, entries: Vec::new(), newest: 0, forgotten: 0 }
     }
 
     fn slot(&self, sequence: u32) -> usize {
@@ -155,7 +158,8 @@ impl SentRing {
     pub fn push(&mut self, now: Instant, sent: &Sent) {
         self.origin.get_or_insert(now);
         let now_ms = self.ms(now);
-        let Some(entry) = Entry::new(sent, now_ms) else { return };
+        self.newest = self.newest.max(sent.sequence);
+        let Some(entry) = Entry::new(sent, now_ms) else { return self.forget(sent.sequence as u32) };
         self.make_slot(now_ms, entry.sequence);
         self.put(entry);
     }
@@ -163,9 +167,19 @@ impl SentRing {
     fn put(&mut self, entry: Entry) {
         let slot = self.slot(entry.sequence);
         let place = &mut self.entries[slot];
-        if place.is_vacant() || place.ahead_of(entry.sequence) <= 0 {
+        if place.is_vacant() || place.sequence == entry.sequence {
             *place = entry;
+        } else if place.ahead_of(entry.sequence) < 0 {
+            let gone = std::mem::replace(place, entry);
+            self.forget(gone.sequence);
+        } else {
+            self.forget(entry.sequence);
         }
+    }
+
+    fn forget(&mut self, sequence: u32) {
+        let back = (self.newest as u32).wrapping_sub(sequence);
+        self.forgotten = self.forgotten.max(self.newest.saturating_sub(u64::from(back)) + 1);
     }
 
     /// Adds places while the packet would displace one that may still be asked for, and takes half of them away when it
@@ -196,8 +210,14 @@ impl SentRing {
         before.into_iter().filter(|entry| !entry.is_vacant()).for_each(|entry| self.put(entry));
     }
 
-    pub fn contains(&self, sequence: u64) -> bool {
-        self.entry(sequence).is_some()
+    /// Whether a packet may take that number. One that may have been sent is not free: two packets under one number would
+    /// share a nonce (RFC 7714 §8.1).
+    pub fn check_free(&self, sequence: u64) -> Result<(), DropReason> {
+        match self.entry(sequence) {
+            Some(_) => Err(DropReason::Duplicate),
+            None if sequence < self.forgotten => Err(DropReason::MappingGone),
+            None => Ok(()),
+        }
     }
 
     pub fn find(&self, sequence: u64) -> Option<Sent> {
@@ -256,8 +276,27 @@ mod tests {
         assert_eq!(ring.resend(at(0), 5, Duration::ZERO), Err(DropReason::NotSent));
         ring.push(at(0), &sent(13));
         ring.push(at(0), &sent(5));
-        assert!(ring.contains(13) && !ring.contains(5));
+        assert!(ring.find(13).is_some() && ring.find(5).is_none());
+        assert_eq!(
+            [13, 5, 14].map(|n| ring.check_free(n)),
+            [Err(DropReason::Duplicate), Err(DropReason::MappingGone), Ok(())]
+        );
         assert_eq!(ring.resend(at(0), 5, Duration::ZERO), Err(DropReason::NotSent));
+    }
+
+    #[test]
+    fn no_number_is_free_twice() {
+        let mut ring = SentRing::new(64);
+        // Old enough to give way, then the ring grows, which leaves the old place vacant.
+        ring.push(at(0), &sent(541));
+        (0..200).for_each(|n| ring.push(at(2_000 + n), &sent(573 + n)));
+        assert!(ring.find(541).is_none());
+        assert!(
+            (541..=772).all(|n| ring.check_free(n).is_err() || (542..573).contains(&n)),
+            "what was sent is not free"
+        );
+        assert_eq!(ring.check_free(541), Err(DropReason::MappingGone));
+        assert_eq!(ring.check_free(773), Ok(()));
     }
 
     #[test]
@@ -267,7 +306,7 @@ mod tests {
         assert!(ring.entries.len() > 200, "{}", ring.entries.len());
         for n in 1_000..2_000 {
             ring.push(at(4_000 + (n - 1_000) * 50), &sent(n));
-            assert!((n - 19..=n).all(|young| ring.contains(young)), "{n}: a second of what was sent");
+            assert!((n - 19..=n).all(|young| ring.find(young).is_some()), "{n}: a second of what was sent");
         }
         assert!(ring.entries.len() <= 80, "{}", ring.entries.len());
     }
@@ -296,7 +335,7 @@ mod tests {
             }
             assert!(ring.entries.len() <= most, "{per_s}/s: {}", ring.entries.len());
             let held = per_s.min(most as u64);
-            assert!((4 * per_s - held + 1..4 * per_s).all(|n| ring.contains(n)), "{per_s}/s");
+            assert!((4 * per_s - held + 1..4 * per_s).all(|n| ring.find(n).is_some()), "{per_s}/s");
         }
         assert!(size_of::<Entry>() <= 32);
     }
