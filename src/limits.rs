@@ -60,6 +60,9 @@ pub const GATHERED_BYTES_MAX: usize = 512 << 10;
 /// Datagrams on their way to a sibling shard in one turn, in bytes: as much as one turn may read.
 pub const HANDOVER_BYTES_MAX: usize = GATHERED_BYTES_MAX;
 
+/// Things handed to a sibling shard in one turn, packets of 64 bytes in as many bytes.
+pub const HANDOVER_THINGS_MAX: usize = HANDOVER_BYTES_MAX / 64;
+
 /// Such bytes waiting in a sibling's queue; what comes beyond is lost, as it would be in a full socket.
 pub const HANDOVER_QUEUED_BYTES_MAX: usize = 8 << 20;
 

@@ -1,9 +1,9 @@
-//! One shard with real sockets and keys, as its subscribers see it.
+//! Shards with real sockets and keys, as its subscribers see it.
 
 #[path = "support/plane.rs"]
 mod plane;
 
-use lkops::shard::{Command, Degradation, Event};
+use lkops::shard::{Command, Degradation, Event, LegTarget};
 use lkops::wire::codec::vp8;
 use lkops::wire::rtp::RtpHeader;
 use plane::Plane;
@@ -59,7 +59,7 @@ fn a_track_ends_in_black_pictures() {
     let mut plane = Plane::start(2, 500_000);
     show(&mut plane, 10);
     let before = plane.receive();
-    plane.shard.send(Command::RemoveTrack { track: plane.track });
+    plane.spread.send(Command::RemoveTrack { track: plane.track });
     for _ in 0..50 {
         plane.turn();
         plane.now += Duration::from_millis(10);
@@ -72,4 +72,55 @@ fn a_track_ends_in_black_pictures() {
         assert!(header.marker);
         assert_eq!(vp8::key_frame_size(header.payload(&watcher.last)), Some((8, 8)));
     }
+}
+
+#[test]
+fn watchers_on_another_shard_see_what_those_beside_the_camera_see() {
+    let mut plane = Plane::start_wide(2, 4, 500_000);
+    let got = show(&mut plane, 30);
+    assert!(got[0] >= 30 && got.iter().all(|n| *n == got[0]), "{got:?}");
+    let pictures: Vec<&[u8]> = plane.watchers.iter().map(|w| payload(&w.last)).collect();
+    assert!(pictures.iter().all(|picture| tail(picture) == tail(pictures[0])));
+}
+
+#[test]
+fn a_key_frame_missed_on_another_shard_is_asked_of_the_camera() {
+    let mut plane = Plane::start_wide(2, 2, 500_000);
+    show(&mut plane, 30);
+    let before = plane.camera.wishes;
+    let far = plane.watchers[1].leg;
+    let paused = LegTarget { spatial: 2, temporal: 3, paused: true, priority: 0 };
+    plane.spread.send(Command::SetLeg { leg: far, target: paused });
+    assert_eq!(show(&mut plane, 10)[1], 0);
+    plane.spread.send(Command::SetLeg { leg: far, target: LegTarget { paused: false, ..paused } });
+    for _ in 0..200 {
+        plane.turn();
+        plane.now += Duration::from_millis(10);
+        plane.receive();
+    }
+    assert!(plane.camera.wishes > before, "the leg cannot go on without");
+    assert!(show(&mut plane, 10)[1] > 0);
+}
+
+#[test]
+fn a_mirror_is_muted_and_ends_with_its_track() {
+    let mut plane = Plane::start_wide(2, 2, 500_000);
+    show(&mut plane, 10);
+    let track = plane.track;
+    plane.spread.send(Command::MuteTrack { track, muted: true });
+    assert_eq!(show(&mut plane, 5), [0, 0]);
+    plane.spread.send(Command::MuteTrack { track, muted: false });
+    assert!(show(&mut plane, 5).iter().all(|got| *got > 0));
+    plane.spread.send(Command::RemoveTrack { track });
+    show(&mut plane, 10);
+    assert_eq!(show(&mut plane, 5), [0, 0]);
+}
+
+fn payload(packet: &[u8]) -> &[u8] {
+    RtpHeader::parse(packet).unwrap().payload(packet)
+}
+
+/// Behind the descriptor, whose numbers are each leg's own.
+fn tail(payload: &[u8]) -> &[u8] {
+    &payload[payload.len().min(8)..]
 }

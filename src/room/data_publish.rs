@@ -129,7 +129,7 @@ impl Room {
             let handle = receiver.data.subscriptions.handle_of(&track.sid);
             if let Some(bytes) = handle.and_then(|handle| with_handle(packet, handle)) {
                 let peer = receiver.primary_peer();
-                self.shard.send(Command::SendData { peer, channel: Channel::DataTrack, bytes });
+                self.shards.send(Command::SendData { peer, channel: Channel::DataTrack, bytes });
             }
         }
     }

@@ -12,7 +12,7 @@ use super::timers::Timer;
 use crate::proto::request_response::{Reason, Request};
 use crate::proto::signal_response::Message;
 use crate::proto::{MediaSectionsRequirement, SessionDescription, TrickleRequest};
-use crate::shard::{CandidatePolicy, Command, PeerKey, Shard};
+use crate::shard::{CandidatePolicy, Command, PeerKey, Spread};
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -24,14 +24,14 @@ impl Room {
     pub(super) fn handle_offer(&mut self, key: ParticipantKey, offer: SessionDescription) {
         let Some(p) = self.people.get_mut(&key) else { return };
         let tracks = tracks_for_answer(p, &self.tracks);
-        restart_if_offered(&self.shard, &mut p.links.publisher, &offer.sdp);
+        restart_if_offered(&mut self.shards, &mut p.links.publisher, &offer.sdp);
         let link = &mut p.links.publisher;
         let (description, outcomes) = match link.connection.answer(&offer.sdp, &tracks) {
             Ok(answer) => answer,
             Err(error) => return info!(participant = p.info.identity, %error, "offer dropped"),
         };
         let peer = link.peer;
-        let trickle = link.poll_trickle(self.shard.candidates(link.policy));
+        let trickle = link.poll_trickle(self.shards.of(link.peer).candidates(link.policy));
         let answer = as_message("answer", description, offer.id);
         self.apply_transport(key, peer, &outcomes);
         self.send(key, Message::Answer(answer));
@@ -94,7 +94,7 @@ impl Room {
         }
         let Some(link) = p.links.by_target(trickle.target()) else { return };
         if let Some(candidate) = link.candidate_ready(candidate) {
-            self.shard.send(Command::AddCandidate { peer: link.peer, candidate });
+            self.shards.send(Command::AddCandidate { peer: link.peer, candidate });
         }
     }
 
@@ -150,7 +150,7 @@ impl Room {
         }
         let restart = link.offer.restart.then(|| link.creds.clone());
         let description = link.connection.offer(restart);
-        let trickle = link.poll_trickle(self.shard.candidates(link.policy));
+        let trickle = link.poll_trickle(self.shards.of(link.peer).candidates(link.policy));
         let offer = as_message("offer", description, link.offer.sent(now));
         self.timers.arm(Timer::Answer(key), now + ANSWER_TIMEOUT);
         self.send(key, Message::Offer(offer));
@@ -171,8 +171,8 @@ impl Room {
     /// New credentials and an offer that says so. What was never negotiated has nothing to restart, but an offer that went
     /// unheard is repeated.
     pub(super) fn restart_subscriber(&mut self, key: ParticipantKey) {
-        let creds = self.shard.credentials();
         let Some(link) = self.people.get_mut(&key).and_then(|p| p.links.subscriber.as_mut()) else { return };
+        let creds = self.shards.of(link.peer).credentials();
         let unheard = std::mem::take(&mut link.offer.outstanding);
         if !link.offer.negotiated {
             if unheard {
@@ -180,7 +180,7 @@ impl Room {
             }
             return;
         }
-        self.shard.send(Command::RestartIce { peer: link.peer, creds: creds.clone() });
+        self.shards.send(Command::RestartIce { peer: link.peer, creds: creds.clone() });
         link.restarted(creds);
         self.negotiate(key, Instant::now());
     }
@@ -193,9 +193,9 @@ impl Room {
         for outcome in outcomes {
             if let Outcome::Remote(remote) = outcome {
                 let waiting = link.described(remote, Instant::now());
-                self.shard.send(Command::SetRemote { peer, remote: remote.clone() });
+                self.shards.send(Command::SetRemote { peer, remote: remote.clone() });
                 for candidate in waiting {
-                    self.shard.send(Command::AddCandidate { peer, candidate });
+                    self.shards.send(Command::AddCandidate { peer, candidate });
                 }
             }
         }
@@ -224,10 +224,10 @@ impl Room {
 }
 
 /// A client that restarts ICE is answered with new credentials of ours.
-fn restart_if_offered(shard: &Shard, link: &mut Link, offer: &str) {
+fn restart_if_offered(shards: &mut Spread, link: &mut Link, offer: &str) {
     if link.connection.offer_restarts_ice(offer) {
-        let creds = shard.credentials();
-        shard.send(Command::RestartIce { peer: link.peer, creds: creds.clone() });
+        let creds = shards.of(link.peer).credentials();
+        shards.send(Command::RestartIce { peer: link.peer, creds: creds.clone() });
         link.connection.set_creds(creds.clone());
         link.restarted(creds);
     }

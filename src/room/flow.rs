@@ -90,7 +90,7 @@ impl Room {
         let mut missed = self.replay.since(since, &p.info.identity, &p.info.sid, now.into_std());
         missed.extend(p.data.held.take());
         for bytes in missed {
-            self.shard.send(Command::SendData { peer, channel: Channel::Reliable, bytes });
+            self.shards.send(Command::SendData { peer, channel: Channel::Reliable, bytes });
         }
     }
 
@@ -152,7 +152,7 @@ impl Room {
             }
             if p.data.is_established() {
                 let (peer, bytes) = (p.primary_peer(), relay.bytes.clone());
-                self.shard.send(Command::SendData { peer, channel, bytes });
+                self.shards.send(Command::SendData { peer, channel, bytes });
             } else if relay.reliable && relay.sequence == 0 {
                 p.data.held.push(relay.bytes.clone());
             }

@@ -16,7 +16,7 @@ use crate::proto::participant_info::State;
 use crate::proto::server_info::Edition;
 use crate::proto::signal_response::Message;
 use crate::proto::{AddTrackRequest, JoinResponse, ParticipantInfo, ServerInfo, SessionDescription, SignalTarget, id};
-use crate::shard::{CandidatePolicy, Channel, Command, PeerKey, PeerSetup};
+use crate::shard::{CandidatePolicy, Channel, Command, PeerKey, PeerSetup, Shard};
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
@@ -76,6 +76,7 @@ impl Room {
     }
 
     fn new_participant(&self, key: ParticipantKey, start: SessionStart) -> Participant {
+        let shard = self.shards.seat();
         let client = Client(start.client);
         let permissions = Permissions::from(&start.claims.video.clone().unwrap_or_default());
         let single = start.single_peer_connection;
@@ -84,8 +85,9 @@ impl Room {
         let policy = self.policy_for(&start.identity);
         let role = if single { Role::Single } else { Role::Publisher };
         let links = Links {
-            publisher: self.new_link(&client, role, policy, lite, false),
-            subscriber: (!single).then(|| self.new_link(&client, Role::Subscriber, policy, lite, subscriber_primary)),
+            publisher: self.new_link(&shard, &client, role, policy, lite, false),
+            subscriber: (!single)
+                .then(|| self.new_link(&shard, &client, Role::Subscriber, policy, lite, subscriber_primary)),
         };
         Participant {
             key,
@@ -151,6 +153,7 @@ impl Room {
 
     fn new_link(
         &self,
+        shard: &Shard,
         client: &Client,
         role: Role,
         policy: CandidatePolicy,
@@ -160,9 +163,9 @@ impl Room {
         let enabled = &self.ctx.config.room.enabled_codecs;
         let setup = ConnectionSetup {
             role,
-            creds: self.shard.credentials(),
+            creds: shard.credentials(),
             ice_lite,
-            fingerprint: self.shard.fingerprint().to_owned(),
+            fingerprint: shard.fingerprint().to_owned(),
             candidates: Vec::new(),
             publish_codecs: codecs::publish_codecs(enabled, client),
             subscribe_codecs: codecs::subscribe_codecs(enabled, client),
@@ -180,7 +183,7 @@ impl Room {
     fn seat_participant(&mut self, participant: Participant) {
         for link in participant.links.iter() {
             self.peers.insert(link.peer, participant.key);
-            self.shard.send(Command::AddPeer(Box::new(PeerSetup {
+            self.shards.send(Command::AddPeer(Box::new(PeerSetup {
                 peer: link.peer,
                 creds: link.creds.clone(),
                 ice_lite: link.ice_lite,
@@ -194,17 +197,18 @@ impl Room {
         }
         let (key, identity, sid) = (participant.key, participant.identity().to_owned(), participant.sid().to_owned());
         let (sdk, protocol) = (participant.client.0.sdk().as_str_name(), participant.client.protocol());
-        info!(participant = identity, sid, sdk, protocol, "joined");
+        let shard = self.shards.of(participant.primary_peer()).index();
+        info!(participant = identity, sid, sdk, protocol, shard, "joined");
         self.people.insert(key, participant);
         self.timers.arm(Timer::JoinWatchdog(key), Instant::now() + JOIN_TIMEOUT);
     }
 
     /// WIRE.md §3.11: the server opens the channels it sends on, in this order.
-    fn open_channels(&self, peer: PeerKey) {
-        self.shard.send(Command::OpenChannel { peer, channel: Channel::Reliable });
-        self.shard.send(Command::OpenChannel { peer, channel: Channel::Lossy });
+    fn open_channels(&mut self, peer: PeerKey) {
+        self.shards.send(Command::OpenChannel { peer, channel: Channel::Reliable });
+        self.shards.send(Command::OpenChannel { peer, channel: Channel::Lossy });
         if self.ctx.config.enable_data_tracks {
-            self.shard.send(Command::OpenChannel { peer, channel: Channel::DataTrack });
+            self.shards.send(Command::OpenChannel { peer, channel: Channel::DataTrack });
         }
     }
 

@@ -117,7 +117,7 @@ impl Room {
         self.forget_legs(&gone);
         for link in gone.links.iter() {
             self.peers.remove(&link.peer);
-            self.shard.send(Command::RemovePeer { peer: link.peer, span: link.span(gone.identity()) });
+            self.shards.send(Command::RemovePeer { peer: link.peer, span: link.span(gone.identity()) });
         }
         gone.info.set_state(State::Disconnected);
         gone.info.set_disconnect_reason(why.reason());

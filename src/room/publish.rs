@@ -146,7 +146,7 @@ impl Room {
         let Some(before) = publication.receivers.get_mut(place).map(|r| std::mem::replace(r, receiver)) else { return };
         let publisher = publication.publisher;
         self.sources.remove(&before.track);
-        self.shard.send(Command::RemoveTrack { track: before.track });
+        self.shards.send(Command::RemoveTrack { track: before.track });
         self.rebind(sid, before.track);
         self.announce_tracks(publisher);
     }
@@ -260,7 +260,7 @@ impl Room {
         let mut encodings = section.encodings.clone();
         number_layers(info, &mut encodings);
         self.sources.insert(track, info.sid.clone());
-        self.shard.send(Command::AddTrack(Box::new(TrackSetup {
+        self.shards.send(Command::AddTrack(Box::new(TrackSetup {
             track,
             peer,
             mid: section.mid.clone(),
@@ -291,7 +291,7 @@ impl Room {
         let Some(ended) = ended.map(|i| publication.receivers.remove(i)) else { return };
         publication.regressed = publication.regressed.filter(|codec| *codec != ended.codec);
         self.sources.remove(&ended.track);
-        self.shard.send(Command::RemoveTrack { track: ended.track });
+        self.shards.send(Command::RemoveTrack { track: ended.track });
         self.rebind(&sid, ended.track);
     }
 
@@ -314,7 +314,7 @@ impl Room {
     pub(super) fn withdraw(&mut self, sid: &str, publication: &Publication) {
         for receiver in &publication.receivers {
             self.sources.remove(&receiver.track);
-            self.shard.send(Command::RemoveTrack { track: receiver.track });
+            self.shards.send(Command::RemoveTrack { track: receiver.track });
         }
         for key in self.keys_of_people() {
             self.source_gone(key, sid);

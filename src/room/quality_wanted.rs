@@ -47,12 +47,12 @@ impl Room {
         }
     }
 
-    fn set_target(&self, key: ParticipantKey, sid: &str) {
+    fn set_target(&mut self, key: ParticipantKey, sid: &str) {
         let (Some(p), Some(track)) = (self.people.get(&key), self.tracks.get(sid)) else { return };
         let leg = p.subscriptions.get(sid).and_then(|s| s.leg.as_ref()).filter(|l| l.bound.is_some());
         if let Some(leg) = leg {
             let target = p.settings_for(sid).target(&track.info);
-            self.shard.send(Command::SetLeg { leg: leg.key, target });
+            self.shards.send(Command::SetLeg { leg: leg.key, target });
         }
     }
 

@@ -117,7 +117,7 @@ impl Room {
         })?;
         if changed && let Some(publication) = self.tracks.get(sid) {
             for receiver in &publication.receivers {
-                self.shard.send(Command::MuteTrack { track: receiver.track, muted });
+                self.shards.send(Command::MuteTrack { track: receiver.track, muted });
             }
             self.announce_tracks(key);
             self.mute_changed(sid);

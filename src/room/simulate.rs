@@ -50,7 +50,7 @@ impl Room {
     fn simulate_bandwidth(&mut self, key: ParticipantKey, bps: i64) {
         let Some(p) = self.people.get(&key) else { return };
         let bps = u64::try_from(bps).ok().filter(|bps| *bps > 0);
-        self.shard.send(Command::SetCapacity { peer: p.links.sending_ref().peer, bps });
+        self.shards.send(Command::SetCapacity { peer: p.links.sending_ref().peer, bps });
     }
 
     /// Only TCP, or anything, from the next ICE restart or session on.

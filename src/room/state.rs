@@ -23,7 +23,7 @@ use super::{codecs, session::Session};
 use crate::limits::{SIF_TRAILER_BYTES, SIGNAL_OUT_MAX};
 use crate::proto::signal_response::Message;
 use crate::proto::{self, id};
-use crate::shard::{CandidatePolicy, EventSender, LegKey, PeerKey, Shard, TrackKey};
+use crate::shard::{CandidatePolicy, EventSender, LegKey, PeerKey, Spread, TrackKey};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -39,7 +39,7 @@ pub struct Room {
     /// Marks frames the server injects into encrypted tracks.
     pub(super) sif_trailer: [u8; SIF_TRAILER_BYTES],
     pub(super) seat: Seat,
-    pub(super) shard: Shard,
+    pub(super) shards: Spread,
     pub(super) events: EventSender,
     /// In the order they joined.
     pub(super) people: BTreeMap<ParticipantKey, Participant>,
@@ -78,7 +78,7 @@ impl Room {
         let proto = room_proto(&ctx, &settings, &mut versions);
         info!(room = proto.name, sid = proto.sid, "room opened");
         let mut room = Room {
-            shard: ctx.shards.place(),
+            shards: Spread::new(ctx.shards.clone(), ctx.config.lkops.spread_rooms_at as usize, events.clone()),
             sif_trailer: rand::random(),
             ctx,
             settings,

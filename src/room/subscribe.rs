@@ -184,7 +184,7 @@ impl Room {
         p.links.sending().connection.remove_sender(leg.key);
         self.legs.remove(&leg.key);
         if leg.bound.is_some() {
-            self.shard.send(Command::RemoveLeg { leg: leg.key });
+            self.shards.send(Command::RemoveLeg { leg: leg.key });
         }
         // The section ends when the last blank frame is through.
         self.request_negotiation_after(key, if leg.bound.is_some() { FAREWELL } else { Duration::ZERO });
@@ -226,7 +226,7 @@ impl Room {
         let Some(track) = chosen_track(publication, &accepted.payloads) else { return };
         leg.bound = Some(track);
         let adds_red = accepted.payloads.first().is_some_and(|p| p.codec == Codec::Red) && publication.may_become_red();
-        self.shard.send(Command::AddLeg(Box::new(LegSetup {
+        self.shards.send(Command::AddLeg(Box::new(LegSetup {
             leg: leg.key,
             track,
             peer,

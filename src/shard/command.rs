@@ -62,6 +62,17 @@ pub enum Command {
     RemoveTrack {
         track: TrackKey,
     },
+    /// Keeps a mirror of a track whose publisher is on another shard.
+    MirrorTrack(Box<MirrorSetup>),
+    /// Hands what arrives of a track to the shard that mirrors it, from now on.
+    FeedMirror {
+        track: TrackKey,
+        shard: u8,
+    },
+    StarveMirror {
+        track: TrackKey,
+        shard: u8,
+    },
     /// Starts forwarding a track to a subscriber.
     AddLeg(Box<LegSetup>),
     /// Changes what a leg forwards.
@@ -179,6 +190,7 @@ pub struct Encoding {
     pub spatial: u8,
 }
 
+#[derive(Clone)]
 pub struct TrackSetup {
     pub track: TrackKey,
     /// The publisher's transport.
@@ -197,6 +209,15 @@ pub struct TrackSetup {
     pub is_microphone: bool,
     pub is_screen_share: bool,
     pub muted: bool,
+}
+
+/// A track as its mirror on another shard sees it.
+pub struct MirrorSetup {
+    pub setup: TrackSetup,
+    /// The publisher's shard.
+    pub from: u8,
+    /// Where the room hears of a fault.
+    pub events: super::EventSender,
 }
 
 pub struct LegSetup {

@@ -16,8 +16,8 @@ use crate::media::pace::PROBE_STEP;
 use crate::media::redundancy::RED_BYTES_MAX;
 use crate::media::up_track::UpTrack;
 use crate::metrics::ShardCounters;
-use crate::transport::Proto;
 use crate::transport::srtp::OVERHEAD_BYTES_MAX;
+use crate::transport::{Peer, Proto};
 use crate::wire::ext;
 use crate::wire::rtp::RtpHeader;
 use slab::Slab;
@@ -37,7 +37,13 @@ impl State {
         let Some(to) = self.destination(now, index, &header, packet) else {
             return self.counters.datagrams_dropped.add(1);
         };
-        let arrived = self.media.tracks[to.track].up.handle_rtp(now, &header, packet, to.stream);
+        self.pass_on(to, packet);
+        self.take_in(now, index, to, &header, packet);
+    }
+
+    /// A packet of a track: of a publisher here, or as its shard has passed it on.
+    pub fn take_in(&mut self, now: Instant, index: usize, to: Destination, header: &RtpHeader, packet: &[u8]) {
+        let arrived = self.media.tracks[to.track].up.handle_rtp(now, header, packet, to.stream);
         if let Ok(arrival) = arrived {
             let (before, goes) = self.media.tracks[to.track].up.look_ahead(&arrival);
             before.into_iter().for_each(|before| self.gather_waiting(to.track, before));
@@ -74,17 +80,23 @@ impl State {
             return Some(*to);
         }
         let to = demux.recognise(header, packet)?;
+        self.learn_stream(now, index, header.ssrc, to).then_some(to)
+    }
+
+    /// From now on packets of that SSRC are known; false if there are too many.
+    pub fn learn_stream(&mut self, now: Instant, index: usize, ssrc: u32, to: Destination) -> bool {
+        let demux = &mut self.peers[index].demux;
         if demux.by_ssrc.len() >= SSRCS_LEARNT_MAX {
-            return None;
+            return false;
         }
-        demux.by_ssrc.insert(header.ssrc, to);
+        demux.by_ssrc.insert(ssrc, to);
         let up = &mut self.media.tracks[to.track].up;
         if to.rtx {
-            up.set_rtx(to.stream, header.ssrc);
+            up.set_rtx(to.stream, ssrc);
         } else {
-            up.set_stream(now, to.stream, header.ssrc);
+            up.set_stream(now, to.stream, ssrc);
         }
-        Some(to)
+        true
     }
 
     fn note_start(&mut self, track: usize) {
@@ -325,7 +337,7 @@ impl Outbound<'_> {
         let slot = run.begin(self.spare);
         let sealed = write(&mut slot[..DATAGRAM_BYTES_MAX]).and_then(|length| {
             let header = RtpHeader::parse(&slot[..length])?;
-            transport.seal_rtp(slot, usize::from(header.payload_offset), length)
+            transport.as_mut()?.seal_rtp(slot, usize::from(header.payload_offset), length)
         });
         if run.is_empty() {
             self.staged.push(subscriber);
@@ -361,7 +373,7 @@ impl Outbound<'_> {
 
     fn send(&mut self, index: usize) {
         let peer = &self.peers[index];
-        let Some(pair) = peer.transport.send_pair() else { return };
+        let Some(pair) = peer.transport.as_ref().and_then(Peer::send_pair) else { return };
         let connection =
             (pair.proto == Proto::Tcp).then(|| self.sockets.connection_to(&peer.connections, pair.remote)).flatten();
         let path = Path { local: pair.local, remote: pair.remote, connection };
@@ -379,9 +391,10 @@ impl Outbound<'_> {
             scratch.clear();
             scratch.extend_from_slice(now);
             scratch.resize(now.len() + OVERHEAD_BYTES_MAX, 0);
-            let Some(length) = self.peers[index].transport.seal_rtcp(scratch, now.len()) else { return };
+            let transport = self.peers[index].transport.as_mut();
+            let Some(length) = transport.and_then(|t| t.seal_rtcp(scratch, now.len())) else { return };
             self.flush(index);
-            let Some(pair) = self.peers[index].transport.send_pair() else { return };
+            let Some(pair) = self.peers[index].transport.as_ref().and_then(Peer::send_pair) else { return };
             let connection = self.sockets.connection_to(&self.peers[index].connections, pair.remote);
             let connection = connection.filter(|_| pair.proto == Proto::Tcp);
             let path = Path { local: pair.local, remote: pair.remote, connection };

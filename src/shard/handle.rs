@@ -23,7 +23,11 @@ impl Shards {
         self.0.iter().min_by_key(|s| s.peers()).cloned().expect("at least one shard")
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Shard> {
+    pub fn of_index(&self, index: u8) -> Option<&Shard> {
+        self.0.iter().find(|shard| shard.index() == index)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Shard> + Clone {
         self.0.iter()
     }
 }
@@ -65,11 +69,16 @@ impl Shard {
 
     /// A shard without a thread, for tests of what a room asks for.
     pub fn unstarted() -> (Shard, Receiver<Command>) {
+        Shard::unstarted_at(0)
+    }
+
+    /// As [`Shard::unstarted`], one of several.
+    pub fn unstarted_at(index: u8) -> (Shard, Receiver<Command>) {
         let (tx, rx) = sync_channel(crate::limits::SHARD_COMMANDS_MAX);
         let line = "candidate:1 1 udp 2130706431 127.0.0.1 7882 typ host".to_owned();
         let candidates = vec![LocalCandidate { line, tcp: false }];
         let queue = Box::new(move |command| tx.send(command).is_ok());
-        let shard = Shard::new(0, queue, candidates, "00:11".to_owned(), Arc::default());
+        let shard = Shard::new(index, queue, candidates, "00:11".to_owned(), Arc::default());
         (shard, rx)
     }
 

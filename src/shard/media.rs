@@ -3,6 +3,7 @@
 use super::congestion::Congestion;
 use super::demux::{Destination, Section};
 use super::gather::Gathered;
+use super::mirror::Mirror;
 use super::peer::PeerEntry;
 use super::state::State;
 use super::{
@@ -19,6 +20,7 @@ use crate::media::up_track::{LAYERS, UpTrack};
 use crate::wire::ext::PlayoutDelay;
 use rustc_hash::FxHashMap;
 use slab::Slab;
+use smallvec::SmallVec;
 use std::time::Instant;
 
 /// A published track on its shard.
@@ -26,6 +28,10 @@ pub struct TrackEntry {
     pub key: TrackKey,
     /// The publisher.
     pub peer: usize,
+    /// The publisher's shard, if this is only a mirror.
+    pub origin: Option<u8>,
+    /// Other shards with subscribers.
+    pub mirrors: SmallVec<[Mirror; 4]>,
     pub up: UpTrack,
     pub legs: Vec<usize>,
     /// Packets the legs have not seen.
@@ -82,6 +88,10 @@ impl MediaState {
             leg_of: FxHashMap::default(),
         }
     }
+
+    pub fn index_of(&self, track: TrackKey) -> Option<usize> {
+        self.track_of.get(&track).copied()
+    }
 }
 
 impl State {
@@ -94,7 +104,9 @@ impl State {
         up.set_muted(setup.muted);
         let (key, muted) = (setup.track, setup.muted);
         let (legs, gathered) = (Vec::new(), Vec::new());
-        let entry = TrackEntry { key, peer, up, legs, gathered, muted, started: false, flowing: 0 };
+        let (origin, mirrors) = (None, SmallVec::new());
+        let (started, flowing) = (false, 0);
+        let entry = TrackEntry { key, peer, origin, mirrors, up, legs, gathered, muted, started, flowing };
         let track = self.media.tracks.insert(entry);
         self.media.track_of.insert(setup.track, track);
         self.peers[peer].tracks.push(track);
@@ -150,6 +162,7 @@ impl State {
         publisher.tracks.retain(|t| *t != index);
         publisher.demux.sections.retain(|s| s.track != index);
         publisher.demux.by_ssrc.retain(|_, to| to.track != index);
+        self.forget_elsewhere(now, entry.peer);
     }
 
     pub fn add_leg(&mut self, now: Instant, setup: LegSetup) {

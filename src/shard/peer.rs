@@ -19,7 +19,8 @@ use tokio::sync::mpsc::error::TrySendError;
 /// A peer's place on its shard. Numbers are slab indices.
 pub struct PeerEntry {
     pub key: PeerKey,
-    pub transport: Peer,
+    /// `None` for a publisher on another shard, whose tracks are mirrored here.
+    pub transport: Option<Peer>,
     pub created: Instant,
     /// The earliest entry in the timer wheel.
     pub wake_at: Option<Instant>,
@@ -60,13 +61,18 @@ pub struct ReportClock {
 
 impl PeerEntry {
     pub fn new(key: PeerKey, transport: Peer, events: EventSender, ufrag: String, now: Instant) -> PeerEntry {
+        PeerEntry { transport: Some(transport), ufrags: vec![ufrag], ..PeerEntry::elsewhere(key, events, now) }
+    }
+
+    /// A publisher on another shard.
+    pub fn elsewhere(key: PeerKey, events: EventSender, now: Instant) -> PeerEntry {
         PeerEntry {
             key,
-            transport,
+            transport: None,
             created: now,
             wake_at: None,
             addresses: Vec::new(),
-            ufrags: vec![ufrag],
+            ufrags: Vec::new(),
             connections: Vec::new(),
             tracks: Vec::new(),
             legs: Vec::new(),
@@ -85,9 +91,11 @@ impl PeerEntry {
         }
     }
 
-    /// Tells the room. Answers false when it is too far behind: the peer must end.
+    /// Tells the room. Answers false when it is too far behind: the peer must end. Of a publisher elsewhere its own shard
+    /// tells, but for a fault here.
     pub fn tell(&mut self, event: Event) -> bool {
-        self.mailbox.tell(event)
+        let speaks = self.transport.is_some() || matches!(event, Event::Failed { .. });
+        !speaks || self.mailbox.tell(event)
     }
 
     /// Tries again what the room had no place for. Answers whether all is told.

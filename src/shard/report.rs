@@ -62,22 +62,22 @@ impl State {
 
     /// Asks the publisher for the key frames its legs wait for.
     fn pass_wishes(&mut self, now: Instant, track: usize) {
-        let MediaState { tracks, legs, .. } = &mut self.media;
-        let entry = &mut tracks[track];
-        for leg in &entry.legs {
-            if let Some(layer) = legs[*leg].down.wants_key_frame(now, &entry.up) {
-                entry.up.request_key_frame(layer);
+        for position in 0..self.media.tracks[track].legs.len() {
+            let MediaState { tracks, legs, .. } = &mut self.media;
+            let entry = &tracks[track];
+            if let Some(layer) = legs[entry.legs[position]].down.wants_key_frame(now, &entry.up) {
+                self.wish(track, layer);
             }
         }
     }
 
     /// What the worst subscriber of an Opus track loses, for its publisher's encoder (WIRE.md §4.10).
     fn pass_losses(&mut self, now: Instant, track: usize) {
-        let MediaState { config, tracks, legs, .. } = &mut self.media;
-        let entry = &mut tracks[track];
+        let MediaState { config, tracks, legs, .. } = &self.media;
+        let entry = &tracks[track];
         if config.audio_loss_proxying && matches!(entry.up.codec(), Codec::Opus | Codec::Red) {
             let worst = entry.legs.iter().map(|leg| legs[*leg].down.fraction_lost(now)).max();
-            entry.up.set_loss_beyond(worst.unwrap_or(0));
+            self.note_loss(track, worst.unwrap_or(0));
         }
     }
 
@@ -212,7 +212,9 @@ impl State {
     fn handle_sender_report(&mut self, now: Instant, index: usize, ssrc: u32, info: &rtcp::SenderInfo) {
         let ours = self.wall.ntp(now);
         let Some(to) = self.peers[index].demux.by_ssrc.get(&ssrc) else { return };
-        self.media.tracks[to.track].up.handle_sender_report(now, ours, ssrc, info);
+        let track = to.track;
+        self.media.tracks[track].up.handle_sender_report(now, ours, ssrc, info);
+        self.pass_on_report(track, ssrc, *info);
     }
 
     fn handle_blocks(&mut self, now: Instant, index: usize, blocks: rtcp::ReportBlocks<'_>) {
@@ -253,12 +255,11 @@ impl State {
         let Some(leg) = self.peers[index].leg_of_ssrc.get(&media_ssrc) else { return };
         let MediaState { tracks, legs, .. } = &mut self.media;
         let leg = &mut legs[*leg];
-        let track = &mut tracks[leg.track];
-        if let Some(layer) = leg.down.handle_picture_loss(now, &track.up) {
-            track.up.request_key_frame(layer);
+        let track = leg.track;
+        if let Some(layer) = leg.down.handle_picture_loss(now, &tracks[track].up) {
+            self.wish(track, layer);
         }
-        let publisher = track.peer;
-        self.wake(publisher, now);
+        self.wake(self.media.tracks[track].peer, now);
     }
 
     /// RFC 3611 §4.4-4.5: a receiver that sends no media learns its round trip this way.

@@ -1,7 +1,7 @@
 //! The loop of a shard's thread: wait, take commands, read sockets, fire timers, send. Only order lives here.
 
 use super::cadence::Cadence;
-use super::handover::{Batch, Sibling};
+use super::handover::{Batch, Handed, Sibling};
 use super::route::Owner;
 use super::sockets::{Path, Ready, Sockets};
 use super::state::State;
@@ -28,8 +28,8 @@ const RETELL_EVERY: Duration = Duration::from_millis(10);
 /// What other threads put into a shard's queue.
 pub enum Input {
     Command(Command),
-    /// Datagrams for this shard that arrived on a sibling's socket of the same port.
-    Datagrams(Batch),
+    /// What a sibling has for this shard.
+    Handed(Batch),
     /// A TCP connection whose first check names this shard.
     Tcp(HandedTcp),
     Stop,
@@ -48,7 +48,6 @@ enum Taken {
 pub struct Runner {
     pub(super) poll: Poll,
     pub(super) inputs: Receiver<Input>,
-    pub(super) siblings: Vec<Sibling>,
     pub(super) slots: RecvSlots,
     pub(super) state: State,
     /// Sockets or inputs may hold more than was taken.
@@ -88,6 +87,7 @@ impl Runner {
         let patience = self.state.forward(now);
         self.fire_timers(now);
         self.settle(now);
+        self.flush_siblings();
         self.cadence.note_turn(now, self.brought);
         self.rest(patience, clock);
         Ok(true)
@@ -134,9 +134,9 @@ impl Runner {
             }
             match self.inputs.try_recv() {
                 Ok(Input::Command(command)) => self.apply(now, command),
-                Ok(Input::Datagrams(mut batch)) => {
+                Ok(Input::Handed(mut batch)) => {
                     self.brought = true;
-                    batch.for_each(|datagram, path| self.accept(now, datagram, path, true));
+                    batch.for_each(|handed, bytes| self.accept_handed(now, handed, bytes));
                 }
                 Ok(Input::Tcp(handed)) => self.adopt(now, handed),
                 Ok(Input::Stop) => return Taken::Stop,
@@ -222,6 +222,13 @@ impl Runner {
         }
     }
 
+    fn accept_handed(&mut self, now: Instant, handed: Handed, bytes: &mut [u8]) {
+        match handed {
+            Handed::Datagram { path } => self.accept(now, bytes, path, true),
+            passed => self.state.accept_handed(now, passed, bytes),
+        }
+    }
+
     /// Finds who a datagram is for. `handed` ones came from a sibling and go no further.
     fn accept(&mut self, now: Instant, datagram: &mut [u8], path: Path, handed: bool) {
         let check =
@@ -269,14 +276,14 @@ impl Runner {
 
     /// Only UDP on a shared port is handed over.
     fn hand_over(&mut self, shard: u8, datagram: &[u8], path: Path) {
-        let sibling = self.siblings.iter_mut().find(|s| s.index == shard);
-        if !sibling.is_some_and(|sibling| sibling.push(datagram, path)) {
+        let sibling = self.state.siblings.iter_mut().find(|s| s.index == shard);
+        if !sibling.is_some_and(|sibling| sibling.push(Handed::Datagram { path }, datagram)) {
             self.state.counters.datagrams_dropped.add(1);
         }
     }
 
     fn flush_siblings(&mut self) {
-        let lost: usize = self.siblings.iter_mut().map(Sibling::flush).sum();
+        let lost: usize = self.state.siblings.iter_mut().map(Sibling::flush).sum();
         self.state.counters.datagrams_dropped.add(lost as u64);
     }
 

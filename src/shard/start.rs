@@ -131,11 +131,13 @@ pub fn assemble(config: &ShardsConfig, now: Instant, unix: Duration) -> Result<A
             wall,
             peers_count: Arc::default(),
             counters: Arc::default(),
+            index: tag(index),
+            siblings: siblings(&inputs, index),
         };
         counters.push(footing.counters.clone());
         let candidates = host_candidates(&config.addresses, shard.port, config.tcp_port);
         handles.push(handle(index, &shard, candidates, &footing));
-        runners.push(runner(now, shard, siblings(&inputs, index), footing)?);
+        runners.push(runner(now, shard, footing)?);
     }
     Ok(Assembled { runners, shards: Shards::new(handles), counters, inputs })
 }
@@ -204,13 +206,13 @@ fn handle(index: usize, prepared: &Prepared, candidates: Vec<LocalCandidate>, fo
     )
 }
 
-fn runner(now: Instant, prepared: Prepared, siblings: Vec<Sibling>, footing: Footing) -> io::Result<Runner> {
+fn runner(now: Instant, prepared: Prepared, footing: Footing) -> io::Result<Runner> {
     let Prepared { poll, udp, queue: (_, inputs), .. } = prepared;
     let sockets = Sockets::new(udp, poll.registry().try_clone()?)?;
     let cadence = Cadence::new(footing.config.gather_window);
     let state = State::new(now, sockets, footing);
     let (slots, due) = (RecvSlots::allocate(), Vec::new());
-    Ok(Runner { poll, inputs, siblings, slots, state, more: false, cadence, brought: false, due })
+    Ok(Runner { poll, inputs, slots, state, more: false, cadence, brought: false, due })
 }
 
 fn launch(index: usize, runner: Runner, clock: fn() -> Instant) -> io::Result<JoinHandle<io::Result<()>>> {

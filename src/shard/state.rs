@@ -2,6 +2,7 @@
 //! events end here; the packet path is in `forward`.
 
 use super::gather::Gather;
+use super::handover::Sibling;
 use super::media::MediaState;
 use super::outbox::Spare;
 use super::peer::PeerEntry;
@@ -50,6 +51,9 @@ pub struct State {
     certificate: Arc<Certificate>,
     bases: Vec<(SocketAddr, Proto)>,
     peers_count: Arc<AtomicUsize>,
+    /// This shard's number.
+    pub index: u8,
+    pub siblings: Vec<Sibling>,
     pub wall: Wall,
     pub scratch: Vec<u8>,
     /// RTCP being written.
@@ -65,6 +69,9 @@ pub struct Footing {
     pub wall: Wall,
     pub peers_count: Arc<AtomicUsize>,
     pub counters: Arc<ShardCounters>,
+    /// The shard's number, and the others.
+    pub index: u8,
+    pub siblings: Vec<Sibling>,
 }
 
 impl State {
@@ -86,6 +93,8 @@ impl State {
             certificate: footing.certificate,
             bases: footing.bases,
             peers_count: footing.peers_count,
+            index: footing.index,
+            siblings: footing.siblings,
             wall: footing.wall,
             scratch: Vec::with_capacity(2048),
             compound: Vec::with_capacity(2048),
@@ -110,6 +119,9 @@ impl State {
             Command::AddTrack(setup) => self.add_track(now, *setup),
             Command::MuteTrack { track, muted } => self.mute_track(now, track, muted),
             Command::RemoveTrack { track } => self.remove_track(now, track),
+            Command::MirrorTrack(setup) => self.mirror_track(now, *setup),
+            Command::FeedMirror { track, shard } => self.feed_mirror(track, shard),
+            Command::StarveMirror { track, shard } => self.starve_mirror(track, shard),
             Command::AddLeg(setup) => self.add_leg(now, *setup),
             Command::SetLeg { leg, target } => self.set_leg(now, leg, target),
             Command::RemoveLeg { leg } => self.remove_leg(now, leg),
@@ -136,16 +148,26 @@ impl State {
         };
         let mut entry = PeerEntry::new(peer, transport, events, creds.ufrag.clone(), now);
         entry.allow_pause = allow_pause;
-        let index = self.peers.insert(entry);
+        let index = self.seat(entry);
         self.routes.add_ufrag(creds.ufrag, index);
-        self.by_key.insert(peer, index);
-        self.peers_count.store(self.peers.len(), Ordering::Relaxed);
+        self.peers_count.fetch_add(1, Ordering::Relaxed);
         self.touched.push(index);
+    }
+
+    pub fn seat(&mut self, entry: PeerEntry) -> usize {
+        let key = entry.key;
+        let index = self.peers.insert(entry);
+        self.by_key.insert(key, index);
+        index
+    }
+
+    fn transport_mut(&mut self, index: usize) -> Option<&mut Peer> {
+        self.peers.get_mut(index)?.transport.as_mut()
     }
 
     fn set_remote(&mut self, now: Instant, peer: PeerKey, remote: RemoteTransport) {
         let Some(index) = self.index_of(peer) else { return };
-        let transport = &mut self.peers[index].transport;
+        let Some(transport) = self.transport_mut(index) else { return };
         let candidates = remote.candidates.clone();
         transport.set_remote(now, remote_params(remote));
         for line in candidates {
@@ -158,7 +180,8 @@ impl State {
 
     fn add_candidate(&mut self, now: Instant, peer: PeerKey, line: &str) {
         let Some(index) = self.index_of(peer) else { return };
-        if let Err(error) = self.peers[index].transport.add_remote_candidate(now, line) {
+        let Some(transport) = self.transport_mut(index) else { return };
+        if let Err(error) = transport.add_remote_candidate(now, line) {
             debug!(%error, "a trickled candidate is unusable");
         }
         self.touched.push(index);
@@ -167,7 +190,8 @@ impl State {
     fn restart_ice(&mut self, now: Instant, peer: PeerKey, creds: IceCredentials) {
         let Some(index) = self.index_of(peer) else { return };
         let entry = &mut self.peers[index];
-        entry.transport.restart_ice(now, (creds.ufrag.clone(), creds.pwd));
+        let Some(transport) = &mut entry.transport else { return };
+        transport.restart_ice(now, (creds.ufrag.clone(), creds.pwd));
         // Checks under the last credentials may still be under way.
         while entry.ufrags.len() > 1 {
             let old = entry.ufrags.remove(0);
@@ -180,7 +204,7 @@ impl State {
 
     /// Ends a transport that its room has done with.
     fn end_peer(&mut self, now: Instant, peer: PeerKey, span: &Span) {
-        let unfinished = self.index_of(peer).and_then(|index| self.peers[index].transport.unfinished());
+        let unfinished = self.index_of(peer).and_then(|index| self.transport_mut(index)?.unfinished());
         match unfinished {
             Some(Failure::Ice { tried }) => span.in_scope(|| info!(?tried, "ICE unfinished")),
             Some(Failure::Dtls(why)) => span.in_scope(|| info!(why, "DTLS unfinished")),
@@ -189,9 +213,12 @@ impl State {
         self.remove_peer(now, peer);
     }
 
-    fn remove_peer(&mut self, now: Instant, peer: PeerKey) {
+    pub fn remove_peer(&mut self, now: Instant, peer: PeerKey) {
         let Some(index) = self.index_of(peer) else { return };
-        self.peers[index].transport.close(now);
+        if let Some(transport) = self.transport_mut(index) {
+            transport.close(now);
+            self.peers_count.fetch_sub(1, Ordering::Relaxed);
+        }
         self.drain(now, index);
         self.flush_peer(index);
         self.drop_media_of(now, index);
@@ -201,14 +228,14 @@ impl State {
             self.sockets.close(id);
         }
         self.by_key.remove(&peer);
-        self.peers_count.store(self.peers.len(), Ordering::Relaxed);
     }
 
     fn open_channel(&mut self, now: Instant, peer: PeerKey, channel: Channel) {
         let Some(index) = self.index_of(peer) else { return };
         let entry = &mut self.peers[index];
         let (ordered, retransmits) = if channel == Channel::Reliable { (true, None) } else { (false, Some(0)) };
-        let id = entry.transport.open_channel(now, channel.label(), ordered, retransmits);
+        let Some(transport) = &mut entry.transport else { return };
+        let id = transport.open_channel(now, channel.label(), ordered, retransmits);
         entry.channels.push((id, channel));
         self.touched.push(index);
     }
@@ -216,8 +243,8 @@ impl State {
     fn send_data(&mut self, now: Instant, peer: PeerKey, channel: Channel, bytes: &Bytes) {
         let Some(index) = self.index_of(peer) else { return };
         let entry = &mut self.peers[index];
-        let Some(id) = entry.channel_id(channel) else { return };
-        match entry.transport.send(now, id, true, bytes) {
+        let Some((id, transport)) = entry.channel_id(channel).zip(entry.transport.as_mut()) else { return };
+        match transport.send(now, id, true, bytes) {
             Ok(()) => self.touched.push(index),
             Err(SendError::NotOpen(_)) => {}
             Err(error) => {
@@ -230,9 +257,9 @@ impl State {
     /// A datagram of a peer, decrypted in place.
     pub fn handle_datagram(&mut self, now: Instant, index: usize, datagram: &mut [u8], path: Path) -> bool {
         use crate::transport::Input;
-        let Some(entry) = self.peers.get_mut(index) else { return false };
+        let Some(transport) = self.transport_mut(index) else { return false };
         let proto = if path.connection.is_some() { Proto::Tcp } else { Proto::Udp };
-        match entry.transport.handle_datagram(now, proto, path.local, path.remote, datagram) {
+        match transport.handle_datagram(now, proto, path.local, path.remote, datagram) {
             Input::Rtp(length) => self.handle_rtp(now, index, &datagram[..length]),
             Input::Rtcp(length) => self.handle_rtcp(now, index, &datagram[..length]),
             Input::Consumed => self.touched.push(index),
@@ -248,11 +275,11 @@ impl State {
     /// Sends what a transport wants sent, passes its events on, and sets its timer.
     pub fn drain(&mut self, now: Instant, index: usize) {
         self.transmit(index);
-        while let Some(event) = self.peers.get_mut(index).and_then(|p| p.transport.poll_event()) {
+        while let Some(event) = self.transport_mut(index).and_then(Peer::poll_event) {
             self.handle_transport_event(now, index, event);
         }
         self.transmit(index);
-        let deadline = self.peers.get_mut(index).and_then(|p| p.transport.poll_timeout());
+        let deadline = self.transport_mut(index).and_then(|t| t.poll_timeout());
         if let Some(at) = deadline {
             self.wake(index, at);
         }
@@ -260,9 +287,9 @@ impl State {
 
     fn transmit(&mut self, index: usize) {
         let mut out = std::mem::take(&mut self.scratch);
-        while let Some(entry) = self.peers.get_mut(index) {
+        while let Some(transport) = self.transport_mut(index) {
             out.clear();
-            let Some(transmit) = entry.transport.poll_transmit(&mut out) else { break };
+            let Some(transmit) = transport.poll_transmit(&mut out) else { break };
             let pair = Pair { local: transmit.local, remote: transmit.remote, proto: transmit.proto };
             let path = self.path_of(index, pair);
             self.sockets.send(path, &out, out.len());
@@ -360,7 +387,9 @@ impl State {
             return;
         }
         entry.wake_at = None;
-        entry.transport.handle_timeout(now);
+        if let Some(transport) = &mut entry.transport {
+            transport.handle_timeout(now);
+        }
         self.drain(now, index);
         self.report(now, index);
     }

@@ -70,9 +70,8 @@ async fn two_talk_over_ipv6() {
 }
 
 /// Three have two connections each, three have one.
-#[tokio::test]
-async fn all_six_of_a_meeting_hear_and_see_each_other() {
-    let server = Server::start().await;
+async fn six_meet(setup: Setup) -> Server {
+    let server = Server::with(setup).await;
     let mut people = Vec::new();
     for n in 0..6 {
         let mut options = server.options("r", &format!("p{n}"));
@@ -88,6 +87,24 @@ async fn all_six_of_a_meeting_hear_and_see_each_other() {
         let told: Vec<String> = participant.view().remote_tracks().map(|(_, t)| t.sid.clone()).collect();
         assert!(told.len() == 10 && told.iter().all(|sid| stats.track(sid).is_some()), "p{n}: {told:?}");
     }
+    server
+}
+
+#[tokio::test]
+async fn all_six_of_a_meeting_hear_and_see_each_other() {
+    six_meet(Setup::default()).await;
+}
+
+#[tokio::test]
+async fn a_meeting_larger_than_one_media_thread_goes_on_the_others() {
+    let server = six_meet(Setup { more: "lkops:\n  shards: 2\n  spread_rooms_at: 4\n", ..Setup::default() }).await;
+    let joined = |line: &serde_json::Value| line["fields"]["message"] == "joined";
+    let mut seats: Vec<u64> =
+        server.lines().iter().filter(|l| joined(l)).filter_map(|l| l["fields"]["shard"].as_u64()).collect();
+    assert_eq!(seats.len(), 6, "{}", server.text());
+    seats.sort_unstable();
+    seats.dedup();
+    assert_eq!(seats, [0, 1], "both are used");
 }
 
 /// Small enough for a debug build to forward three layers without hurry.

@@ -1,14 +1,15 @@
-//! One shard driven by hand: a camera and its watchers on loopback sockets, on a clock that stands still unless told.
+//! Shards driven by hand: a camera and its watchers on loopback sockets, on a clock that stands still unless told.
 
 use lkops::client::encoder::Encoder;
 use lkops::client::media::{VideoCodec, VideoSource};
 use lkops::shard::{
     AllocationRules, AudioLevelConfig, CandidatePolicy, Codec, Command, CongestionConfig, Encoding, Event,
     ExtensionIds, IceCredentials, LayerMode, LegKey, LegSetup, LegTarget, LocalAddress, MediaConfig, PayloadType,
-    PeerKey, PeerSetup, RemoteTransport, Runner, Shard, ShardsConfig, TrackKey, TrackSetup, assemble,
+    PeerKey, PeerSetup, RemoteTransport, Runner, Shard, ShardsConfig, Spread, TrackKey, TrackSetup, assemble,
 };
 use lkops::transport::srtp::OVERHEAD_BYTES_MAX;
 use lkops::transport::{Certificate, Input, Peer, PeerConfig, PeerEvent, Proto, RemoteParams};
+use lkops::wire::rtcp::{self, Packet};
 use lkops::wire::rtp::{OutHeader, write_header};
 use mio::Events;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -24,12 +25,14 @@ const SSRC: u32 = 0x5eed;
 const PAYLOAD: PayloadType = PayloadType { codec: Codec::Vp8, pt: 96, rtx_pt: Some(97) };
 
 pub struct Plane {
-    runner: Runner,
+    runners: Vec<Runner>,
     events: Events,
+    /// The camera's.
     pub shard: Shard,
-    server: SocketAddr,
+    /// As a room speaks to them.
+    pub spread: Spread,
     pub now: Instant,
-    camera: Caller,
+    pub camera: Caller,
     pub picture: Encoder,
     header: OutHeader,
     pub watchers: Vec<Caller>,
@@ -39,35 +42,45 @@ pub struct Plane {
 /// A client's end of a connection.
 pub struct Caller {
     key: PeerKey,
+    /// Of the camera's track.
+    pub leg: LegKey,
     peer: Peer,
     socket: UdpSocket,
     address: SocketAddr,
+    server: SocketAddr,
     connected: bool,
     received: usize,
     /// The newest packet of media.
     pub last: Vec<u8>,
+    /// Key frames asked for.
+    pub wishes: usize,
     /// What the room would hear.
     pub events: Receiver<Event>,
 }
 
 impl Plane {
-    /// A camera of that rate at 30 pictures a second, and so many watchers, all connected.
+    /// A camera of that rate at 30 pictures a second, and so many watchers, all connected to one shard.
     pub fn start(watchers: usize, bitrate_bps: u32) -> Plane {
-        let port = UdpSocket::bind((HERE, 0)).unwrap().local_addr().unwrap().port();
+        Plane::start_wide(1, watchers, bitrate_bps)
+    }
+
+    /// As [`Plane::start`], the watchers in turn on so many shards; the camera is on the first.
+    pub fn start_wide(shards: usize, watchers: usize, bitrate_bps: u32) -> Plane {
         let now = epoch();
-        let mut assembled = assemble(&config(port), now, Duration::from_secs(1_700_000_000)).unwrap();
-        let (runner, shard) = (assembled.runners.remove(0), assembled.shards.place());
-        let server = SocketAddr::new(HERE, port);
+        let assembled = assemble(&config(shards), now, Duration::from_secs(1_700_000_000)).unwrap();
+        let (runners, shards) = (assembled.runners, assembled.shards);
+        let mut spread = Spread::new(shards.clone(), 0, channel(1).0);
         let certificate = Arc::new(Certificate::generate().unwrap());
-        let mut callers = (0..=watchers).map(|_| Caller::new(now, &shard, server, &certificate));
-        let camera = callers.next().unwrap();
-        let watchers = callers.collect();
+        let shard = shards.iter().next().unwrap().clone();
+        let camera = Caller::new(now, &mut spread, &shard, &certificate);
+        let seats = shards.iter().cycle().take(watchers);
+        let watchers = seats.map(|seat| Caller::new(now, &mut spread, seat, &certificate)).collect();
         let source = VideoSource::p720(bitrate_bps);
         let header = OutHeader { marker: false, payload_type: PAYLOAD.pt, sequence: 100, timestamp: 0, ssrc: SSRC };
         let picture = Encoder::new(VideoCodec::Vp8, &source, source.layers[0], 0, 7);
         let events = Events::with_capacity(64);
         let track = TrackKey::fresh();
-        let mut plane = Plane { runner, events, shard, server, now, camera, picture, header, watchers, track };
+        let mut plane = Plane { runners, events, shard, spread, now, camera, picture, header, watchers, track };
         plane.connect();
         plane.describe();
         plane
@@ -75,8 +88,8 @@ impl Plane {
 
     fn connect(&mut self) {
         for _ in 0..TURNS_MAX {
-            let (now, server) = (self.now, self.server);
-            self.callers().for_each(|caller| caller.go_on(now, server));
+            let now = self.now;
+            self.callers().for_each(|caller| caller.go_on(now));
             self.turn();
             if self.callers().all(|caller| caller.connected) {
                 return;
@@ -92,17 +105,20 @@ impl Plane {
 
     fn describe(&mut self) {
         let track = self.track;
-        self.shard.send(Command::AddTrack(Box::new(track_setup(track, self.camera.key))));
-        for (n, watcher) in (0..).zip(&self.watchers) {
-            self.shard.send(Command::AddLeg(Box::new(leg_setup(track, watcher.key, n))));
+        self.spread.send(Command::AddTrack(Box::new(track_setup(track, self.camera.key))));
+        for (n, watcher) in (0..).zip(&mut self.watchers) {
+            watcher.leg = LegKey::fresh();
+            self.spread.send(Command::AddLeg(Box::new(leg_setup(watcher.leg, track, watcher.key, n))));
         }
         self.turn();
     }
 
-    /// One turn of the shard.
+    /// One turn of each shard.
     pub fn turn(&mut self) {
         let now = self.now;
-        assert!(self.runner.turn_once(&mut self.events, || now).unwrap());
+        for runner in &mut self.runners {
+            assert!(runner.turn_once(&mut self.events, || now).unwrap());
+        }
     }
 
     /// Sends a picture to the shard, packet by packet; answers how many.
@@ -112,7 +128,7 @@ impl Plane {
         for index in 0..frame.packets {
             self.picture.packet(&frame, index, 0, &mut payload);
             self.header.marker = index + 1 == frame.packets;
-            self.camera.send(self.server, &self.header, &payload);
+            self.camera.send(&self.header, &payload);
             self.header.sequence = self.header.sequence.wrapping_add(1);
         }
         self.header.timestamp = self.header.timestamp.wrapping_add(3_000);
@@ -121,14 +137,15 @@ impl Plane {
 
     /// Takes what has arrived at the watchers; answers the packets of media each has got so far.
     pub fn receive(&mut self) -> Vec<usize> {
-        let (now, server) = (self.now, self.server);
-        self.callers().for_each(|caller| caller.go_on(now, server));
+        let now = self.now;
+        self.callers().for_each(|caller| caller.go_on(now));
         self.watchers.iter().map(|watcher| watcher.received).collect()
     }
 }
 
 impl Caller {
-    fn new(now: Instant, shard: &Shard, server: SocketAddr, certificate: &Arc<Certificate>) -> Caller {
+    fn new(now: Instant, spread: &mut Spread, shard: &Shard, certificate: &Arc<Certificate>) -> Caller {
+        let server = address_of(shard);
         let socket = UdpSocket::bind((HERE, 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();
@@ -137,7 +154,7 @@ impl Caller {
         let candidates = CandidatePolicy::All;
         let setup =
             PeerSetup { peer: key, creds: creds.clone(), ice_lite: true, candidates, events, allow_pause: None };
-        shard.send(Command::AddPeer(Box::new(setup)));
+        spread.send(Command::AddPeer(Box::new(setup)));
         let remote = RemoteTransport {
             creds: IceCredentials { ufrag: theirs.0.clone(), pwd: theirs.1.clone() },
             ice_lite: false,
@@ -146,19 +163,26 @@ impl Caller {
             sctp: None,
             candidates: Vec::new(),
         };
-        shard.send(Command::SetRemote { peer: key, remote });
+        spread.send(Command::SetRemote { peer: key, remote });
         let peer = connection(now, shard, server, address, theirs, creds, certificate);
-        Caller { key, peer, socket, address, connected: false, received: 0, last: Vec::new(), events: told }
+        let (connected, received, last, wishes, leg) = (false, 0, Vec::new(), 0, LegKey(0));
+        Caller { key, leg, peer, socket, address, server, connected, received, last, wishes, events: told }
     }
 
     /// Reads and answers what has come, and does what is due.
-    fn go_on(&mut self, now: Instant, server: SocketAddr) {
+    fn go_on(&mut self, now: Instant) {
         let mut datagram = [0; 2_048];
         while let Ok(bytes) = self.socket.recv(&mut datagram) {
-            let input = self.peer.handle_datagram(now, Proto::Udp, self.address, server, &mut datagram[..bytes]);
-            if let Input::Rtp(length) = input {
-                self.received += 1;
-                self.last = datagram[..length].to_vec();
+            match self.peer.handle_datagram(now, Proto::Udp, self.address, self.server, &mut datagram[..bytes]) {
+                Input::Rtp(length) => {
+                    self.received += 1;
+                    self.last = datagram[..length].to_vec();
+                }
+                Input::Rtcp(length) => {
+                    let asks = |packet: &Packet| matches!(packet, Packet::Pli { .. });
+                    self.wishes += rtcp::packets(&datagram[..length]).filter(asks).count();
+                }
+                _ => {}
             }
         }
         if self.peer.poll_timeout().is_some_and(|at| at <= now) {
@@ -166,7 +190,7 @@ impl Caller {
         }
         let mut out = Vec::new();
         while self.peer.poll_transmit(&mut out).is_some() {
-            self.socket.send_to(&out, server).unwrap();
+            self.socket.send_to(&out, self.server).unwrap();
             out.clear();
         }
         while let Some(event) = self.peer.poll_event() {
@@ -174,14 +198,14 @@ impl Caller {
         }
     }
 
-    fn send(&mut self, server: SocketAddr, header: &OutHeader, payload: &[u8]) {
+    fn send(&mut self, header: &OutHeader, payload: &[u8]) {
         let mut packet = vec![0; 2_048];
         let begin = write_header(&mut packet, header, &[]).unwrap();
         let end = begin + payload.len();
         packet[begin..end].copy_from_slice(payload);
         packet.truncate(end + OVERHEAD_BYTES_MAX);
         let sealed = self.peer.seal_rtp(&mut packet, begin, end).unwrap();
-        self.socket.send_to(&packet[..sealed], server).unwrap();
+        self.socket.send_to(&packet[..sealed], self.server).unwrap();
     }
 }
 
@@ -212,10 +236,20 @@ fn connection(
     peer
 }
 
-fn config(port: u16) -> ShardsConfig {
+/// Where a shard is reached.
+fn address_of(shard: &Shard) -> SocketAddr {
+    let line = shard.candidates(CandidatePolicy::UdpOnly).remove(0);
+    let port = line.split(' ').nth(5).and_then(|port| port.parse().ok()).unwrap();
+    SocketAddr::new(HERE, port)
+}
+
+/// With a port for each shard, behind one that is free.
+fn config(shards: usize) -> ShardsConfig {
+    let port = UdpSocket::bind((HERE, 0)).unwrap().local_addr().unwrap().port();
+    let last = if shards == 1 { port } else { port.saturating_add(100) };
     ShardsConfig {
-        shards: 1,
-        udp_ports: port..=port,
+        shards,
+        udp_ports: port..=last,
         udp: true,
         tcp_port: None,
         addresses: vec![LocalAddress { base: HERE, advertised: HERE }],
@@ -254,9 +288,9 @@ fn track_setup(track: TrackKey, peer: PeerKey) -> TrackSetup {
     }
 }
 
-fn leg_setup(track: TrackKey, peer: PeerKey, n: u32) -> LegSetup {
+fn leg_setup(leg: LegKey, track: TrackKey, peer: PeerKey, n: u32) -> LegSetup {
     LegSetup {
-        leg: LegKey::fresh(),
+        leg,
         track,
         peer,
         mid: "0".to_owned(),

@@ -19,6 +19,14 @@ pub(super) fn rows(t: &mut Table) {
     t.section("lkops");
     t.key("shards", U32, "0", "Media threads; 0 is one per core.").example("4");
     t.key(
+        "spread_rooms_at",
+        U32,
+        "100",
+        "Connections of one room on a media thread from which on newcomers to it go to the thread with the fewest; 0 keeps \
+         each room on one thread.",
+    )
+    .example("200");
+    t.key(
         "gather_window",
         Kind::Duration,
         "500us",

@@ -110,6 +110,8 @@ pub struct Agents {
 pub struct Lkops {
     /// Media threads; 0 is one per core.
     pub shards: u32,
+    /// Connections of a room on one shard from which on newcomers go to others; 0 is never.
+    pub spread_rooms_at: u32,
     /// How long packets of an unfinished picture wait for the rest of it.
     pub gather_window: Duration,
     /// UDP_GRO on the media sockets.
