@@ -5,6 +5,7 @@
 pub mod api;
 pub mod client;
 pub mod cluster;
+pub mod condition;
 pub mod config;
 pub mod limits;
 pub mod load;

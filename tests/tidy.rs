@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("proto", &["limits"]),
+    ("condition", &[]),
     ("config", &["limits", "proto"]),
     ("metrics", &["limits"]),
     ("token", &["limits", "proto"]),
@@ -18,8 +19,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("media", &["limits", "wire"]),
     ("shard", &["limits", "net", "wire", "transport", "media", "metrics"]),
     ("client", &["limits", "net", "wire", "transport", "sdp", "proto", "token"]),
-    ("probe", &["limits", "client", "proto", "token"]),
-    ("load", &["limits", "client", "proto", "token", "metrics"]),
+    ("probe", &["limits", "client", "proto", "token", "condition"]),
+    ("load", &["limits", "client", "proto", "token", "metrics", "condition"]),
     ("room", &["limits", "shard", "sdp", "proto", "token", "config", "metrics"]),
     ("cluster", &["limits", "proto", "config", "metrics"]),
     ("signal", &["limits", "room", "cluster", "proto", "token", "config", "metrics"]),

@@ -73,9 +73,15 @@ pub struct CalibrateArgs {
     /// The server's process on this machine
     #[arg(long, value_name = "PID")]
     pub server_pid: u32,
-    /// Time of each of the six runs
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = lkops::config::parse_duration)]
+    /// Time of each run
+    #[arg(long, value_name = "DURATION", default_value = "8s", value_parser = lkops::config::parse_duration)]
     pub duration: Duration,
+    /// How often each of the eight shapes is run; the run in the middle counts
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub rounds: u16,
+    /// Measure although other processes are busy; the result tells how much they took
+    #[arg(long)]
+    pub busy: bool,
     /// What to call this machine
     #[arg(long, value_name = "NAME", default_value = "this machine")]
     pub machine: String,

@@ -30,7 +30,7 @@ pub fn run(args: &CapacityArgs) -> Result<(), Failure> {
     while let Some(multiple) = search.next() {
         setup.shape = base.times(multiple, grows);
         eprintln!("{multiple} times: {} rooms, {} participants", setup.shape.rooms(), setup.shape.participants());
-        let mut report = super::measure(&setup, None, true)?;
+        let mut report = super::measure(&setup, args.run.crew.coordination().as_ref(), true)?;
         if report.interrupted {
             break;
         }

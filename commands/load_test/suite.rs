@@ -36,7 +36,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         let people = vec![publishers, People { count: subscribers, subscribes: true, ..People::default() }];
         let group = Group { rooms: 1, people, traits: traits.clone(), ..Group::default() };
         setup.shape = Shape { groups: vec![group], ..Shape::default() };
-        let report = super::measure(&setup, None, true)?;
+        let report = super::measure(&setup, args.crew.coordination().as_ref(), true)?;
         let stopped = report.interrupted;
         reports.push(report);
         if stopped {

@@ -4,7 +4,6 @@
 use crate::limits::TRANSPORT_CC_HELD_MAX;
 use crate::wire::rtcp::{FeedbackHeader, write_transport_cc};
 use crate::wire::seq::Unwrapper;
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Units of feedback: reference time and deltas.
@@ -16,38 +15,46 @@ const SPAN_MAX: u64 = 512;
 pub struct Arrivals {
     epoch: Instant,
     numbers: Unwrapper<u16>,
-    /// Microseconds since `epoch`.
-    held: BTreeMap<u64, u64>,
+    /// Numbers with microseconds since `epoch`, in the order they came.
+    held: Vec<(u64, u64)>,
     media_ssrc: u32,
     count: u8,
 }
 
 impl Arrivals {
     pub fn new(epoch: Instant) -> Arrivals {
-        Arrivals { epoch, numbers: Unwrapper::new(), held: BTreeMap::new(), media_ssrc: 0, count: 0 }
+        Arrivals { epoch, numbers: Unwrapper::new(), held: Vec::new(), media_ssrc: 0, count: 0 }
     }
 
     pub fn note(&mut self, now: Instant, number: u16, media_ssrc: u32) {
         let at = now.saturating_duration_since(self.epoch).as_micros();
         if self.held.len() < TRANSPORT_CC_HELD_MAX {
-            self.held.insert(self.numbers.unwrap(number), u64::try_from(at).unwrap_or(u64::MAX));
+            self.held.push((self.numbers.unwrap(number), u64::try_from(at).unwrap_or(u64::MAX)));
             self.media_ssrc = media_ssrc;
         }
     }
 
     /// Appends feedback on all that arrived and forgets it; answers how many packets that took.
     pub fn write(&mut self, sender_ssrc: u32, out: &mut Vec<u8>) -> u64 {
-        let mut written = 0;
-        while let Some((first, at)) = self.held.first_key_value().map(|(n, at)| (*n, *at)) {
-            let later = self.held.split_off(&(first + SPAN_MAX));
-            let told = std::mem::replace(&mut self.held, later);
-            self.write_one(sender_ssrc, first, at, &told, out);
+        let mut held = std::mem::take(&mut self.held);
+        // A number that came twice came when it came first.
+        held.sort_by_key(|(number, _)| *number);
+        held.dedup_by_key(|(number, _)| *number);
+        let (mut rest, mut written) = (&held[..], 0);
+        while let Some((first, _)) = rest.first() {
+            let (told, later) = rest.split_at(rest.partition_point(|(number, _)| *number < first + SPAN_MAX));
+            self.write_one(sender_ssrc, told, out);
+            rest = later;
             written += 1;
         }
+        held.clear();
+        self.held = held;
         written
     }
 
-    fn write_one(&mut self, sender_ssrc: u32, first: u64, at: u64, told: &BTreeMap<u64, u64>, out: &mut Vec<u8>) {
+    /// Numbers in order, at least one.
+    fn write_one(&mut self, sender_ssrc: u32, told: &[(u64, u64)], out: &mut Vec<u8>) {
+        let Some(((first, at), (last, _))) = told.first().zip(told.last()).map(|(a, b)| (*a, *b)) else { return };
         let reference = at / REFERENCE_US;
         let header = FeedbackHeader {
             sender_ssrc,
@@ -57,11 +64,12 @@ impl Arrivals {
             feedback_count: self.count,
         };
         self.count = self.count.wrapping_add(1);
-        let last = told.last_key_value().map_or(first, |(n, _)| *n);
         let mut before = (reference * REFERENCE_US) as i64;
+        let mut told = told.iter().peekable();
         let deltas: Vec<Option<i16>> = (first..=last)
             .map(|number| {
-                let steps = (*told.get(&number)? as i64 - before) / DELTA_US;
+                let (_, at) = told.next_if(|(next, _)| *next == number)?;
+                let steps = (*at as i64 - before) / DELTA_US;
                 let steps = i16::try_from(steps).unwrap_or(if steps < 0 { i16::MIN } else { i16::MAX });
                 before += i64::from(steps) * DELTA_US;
                 Some(steps)

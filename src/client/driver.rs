@@ -5,17 +5,18 @@ use super::clock;
 use super::counters::Counters;
 use super::engine::{Act, Command, Event};
 use super::peer::Connection;
+use super::rhythm::Rhythm;
 use super::socket::TOKENS_EACH;
 use crate::net::udp::RecvSlots;
 use crate::transport::Certificate;
 use mio::{Events, Poll, Token};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// The token of the thread's waker.
@@ -38,6 +39,9 @@ pub struct Driver {
     touched: Vec<usize>,
     /// Sockets with more to read.
     unread: Vec<usize>,
+    rhythm: Rhythm,
+    /// Transports for which each datagram is one they wait for.
+    connecting: FxHashSet<usize>,
 }
 
 impl Driver {
@@ -47,6 +51,7 @@ impl Driver {
         certificate: Arc<Certificate>,
         slots: RecvSlots,
         counters: Arc<Counters>,
+        rhythm: Rhythm,
     ) -> Driver {
         Driver {
             counters,
@@ -59,6 +64,8 @@ impl Driver {
             timers: BinaryHeap::new(),
             touched: Vec::new(),
             unread: Vec::new(),
+            rhythm,
+            connecting: FxHashSet::default(),
         }
     }
 
@@ -66,38 +73,79 @@ impl Driver {
     pub fn run(mut self) {
         let mut events = Events::with_capacity(1024);
         loop {
-            if let Err(error) = self.wait(&mut events) {
-                tracing::error!(%error, "a media thread cannot wait for its sockets; its transports end");
+            let begun = clock::now();
+            let rest = self.rhythm.rest(begun).filter(|_| self.unread.is_empty());
+            let stops = match rest {
+                Some(rest) if !rest.is_zero() => self.rest(begun, rest),
+                // What came meanwhile is read without waiting for more.
+                rest => match self.look(begun, rest.is_some(), &mut events) {
+                    Ok(stops) => stops,
+                    Err(error) => {
+                        tracing::error!(%error, "a media thread cannot wait for its sockets; its transports end");
+                        return;
+                    }
+                },
+            };
+            if stops {
                 return;
             }
             let now = clock::now();
-            if self.take_commands(now) {
-                return;
-            }
-            self.read_sockets(now, &events);
             self.fire_timers(now);
             self.settle(now);
         }
     }
 
-    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let next = self.timers.peek().map(|Reverse((at, _))| at.saturating_duration_since(clock::now()));
-        let patience = if self.unread.is_empty() { next.unwrap_or(WAIT_MAX).min(WAIT_MAX) } else { Duration::ZERO };
-        match self.poll.poll(events, Some(patience)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            result => result,
+    /// Leaves the sockets alone for that time, or until a timer is due or a command comes. Answers whether to stop.
+    fn rest(&mut self, begun: Instant, rest: Duration) -> bool {
+        match self.commands.recv_timeout(rest.min(self.until_timer(begun))) {
+            Ok(command) => {
+                let now = clock::now();
+                self.take(now, command) || self.take_commands(now)
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => true,
         }
+    }
+
+    /// Waits for sockets, commands and timers, or with `at_once` for nothing, and reads. Answers whether to stop.
+    fn look(&mut self, begun: Instant, at_once: bool, events: &mut Events) -> io::Result<bool> {
+        let at_once = at_once || !self.unread.is_empty();
+        let patience = if at_once { Duration::ZERO } else { self.until_timer(begun) };
+        match self.poll.poll(events, Some(patience)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => result?,
+        }
+        let now = clock::now();
+        if self.take_commands(now) {
+            return Ok(true);
+        }
+        let brought = self.read_sockets(now, events);
+        self.rhythm.note_look(now, brought, !self.connecting.is_empty());
+        Ok(false)
+    }
+
+    fn until_timer(&self, now: Instant) -> Duration {
+        let next = self.timers.peek().map(|Reverse((at, _))| at.saturating_duration_since(now));
+        next.unwrap_or(WAIT_MAX).min(WAIT_MAX)
     }
 
     /// Answers whether to stop.
     fn take_commands(&mut self, now: Instant) -> bool {
         for _ in 0..COMMANDS_TURN_MAX {
-            match self.commands.try_recv() {
-                Ok(Command::Add(id, setup)) => self.add(now, id, *setup),
-                Ok(Command::Act(id, act)) => self.act(now, id, act),
-                Ok(Command::Stop) => return true,
-                Err(_) => break,
+            let Ok(command) = self.commands.try_recv() else { return false };
+            if self.take(now, command) {
+                return true;
             }
+        }
+        false
+    }
+
+    /// Answers whether to stop.
+    fn take(&mut self, now: Instant, command: Command) -> bool {
+        match command {
+            Command::Add(id, setup) => self.add(now, id, *setup),
+            Command::Act(id, act) => self.act(now, id, act),
+            Command::Stop => return true,
         }
         false
     }
@@ -127,13 +175,16 @@ impl Driver {
             // For its goodbye.
             connection.settle(now);
             self.connections.remove(index);
+            self.connecting.remove(&index);
             self.by_id.remove(&id);
         } else {
             self.touched.push(index);
         }
     }
 
-    fn read_sockets(&mut self, now: Instant, events: &Events) {
+    /// Answers whether anything was ready.
+    fn read_sockets(&mut self, now: Instant, events: &Events) -> bool {
+        let mut ready = !self.unread.is_empty();
         for index in std::mem::take(&mut self.unread) {
             self.read_udp(now, index);
         }
@@ -143,7 +194,9 @@ impl Driver {
                 0 => self.read_udp(now, index),
                 _ => self.read_tcp(now, index, socket),
             }
+            ready = true;
         }
+        ready
     }
 
     fn read_udp(&mut self, now: Instant, index: usize) {
@@ -176,7 +229,14 @@ impl Driver {
         for index in std::mem::take(&mut self.touched) {
             let Some(connection) = self.connections.get_mut(index) else { continue };
             connection.count(&self.counters);
-            match connection.settle(now) {
+            let next = connection.settle(now);
+            if connection.is_connecting() {
+                self.rhythm.hurry();
+                self.connecting.insert(index);
+            } else {
+                self.connecting.remove(&index);
+            }
+            match next {
                 Some(next) => self.schedule(index, next),
                 None => self.forget(index),
             }
@@ -193,6 +253,7 @@ impl Driver {
 
     fn forget(&mut self, index: usize) {
         self.connections.remove(index);
+        self.connecting.remove(&index);
         self.by_id.retain(|_, at| *at != index);
     }
 }

@@ -6,6 +6,7 @@ use super::driver::Driver;
 use super::incoming::IncomingSetup;
 use super::outgoing::OutgoingSetup;
 use super::relay::TurnServer;
+use super::rhythm::Rhythm;
 use super::stats::Stats;
 use crate::limits::CLIENT_COMMANDS_MAX;
 use crate::net::udp::RecvSlots;
@@ -17,6 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Media packets a transport loses on purpose, as fractions of 1: a bad network for those who have none.
@@ -91,6 +93,8 @@ pub enum Event {
 pub struct Message {
     pub label: String,
     pub bytes: Bytes,
+    /// When its datagram came, in microseconds since 1970.
+    pub taken_us: u64,
 }
 
 /// What a driver takes out of its queue.
@@ -127,11 +131,19 @@ struct Door {
 }
 
 impl Engine {
-    /// Starts so many threads, at least one.
+    /// Starts so many threads, at least one, that read what comes at once.
     pub fn start(threads: usize) -> Result<Engine, EngineError> {
+        Engine::paced(threads, Duration::ZERO)
+    }
+
+    /// As [`Engine::start`], but while datagrams keep coming and nobody is connecting, sockets are looked at once an
+    /// interval: a wake-up costs more than a packet. The kernel notes when each came, so delays are told truly; answers
+    /// to the server are so much later.
+    pub fn paced(threads: usize, interval: Duration) -> Result<Engine, EngineError> {
         let certificate = Arc::new(Certificate::generate()?);
         let fingerprint = certificate.fingerprint_sha256();
-        let doors = (0..threads.max(1)).map(|index| launch(index, certificate.clone())).collect::<io::Result<_>>()?;
+        let start = |index| launch(index, certificate.clone(), interval);
+        let doors = (0..threads.max(1)).map(start).collect::<io::Result<_>>()?;
         Ok(Engine(Arc::new(Inner { doors, fingerprint, next: AtomicU64::new(0) })))
     }
 
@@ -167,12 +179,13 @@ impl Door {
     }
 }
 
-fn launch(index: usize, certificate: Arc<Certificate>) -> io::Result<Door> {
+fn launch(index: usize, certificate: Arc<Certificate>, interval: Duration) -> io::Result<Door> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), super::driver::WAKE)?);
     let (commands, queue) = sync_channel(CLIENT_COMMANDS_MAX);
     let counters = Arc::new(Counters::default());
-    let driver = Driver::new(poll, queue, certificate, RecvSlots::allocate(), counters.clone());
+    let rhythm = Rhythm::new(interval);
+    let driver = Driver::new(poll, queue, certificate, RecvSlots::allocate(), counters.clone(), rhythm);
     std::thread::Builder::new().name(format!("client-{index}")).spawn(move || driver.run())?;
     Ok(Door { commands, waker, counters })
 }

@@ -20,6 +20,7 @@ mod payload;
 mod peer;
 pub(crate) mod reach;
 mod relay;
+mod rhythm;
 mod session;
 pub(crate) mod signal;
 mod socket;

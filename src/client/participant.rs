@@ -243,10 +243,15 @@ impl Participant {
     /// The next data packet, with the label of its channel; `None` when the session is over. Bytes that are no packet are
     /// passed over.
     pub async fn next_data(&mut self) -> Option<(String, DataPacket)> {
+        self.next_data_timed().await.map(|(label, packet, _)| (label, packet))
+    }
+
+    /// The same, with the time its datagram came at, in microseconds since 1970.
+    pub async fn next_data_timed(&mut self) -> Option<(String, DataPacket, u64)> {
         loop {
-            let Message { label, bytes } = self.messages.recv().await?;
+            let Message { label, bytes, taken_us } = self.messages.recv().await?;
             if let Ok(packet) = DataPacket::decode(Bytes::clone(&bytes)) {
-                return Some((label, packet));
+                return Some((label, packet, taken_us));
             }
         }
     }

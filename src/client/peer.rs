@@ -5,7 +5,7 @@ mod rtcp;
 mod yielding;
 
 use super::arrivals::Arrivals;
-use super::clock;
+use super::clock::Arrival;
 use super::engine::{Act, Event, Loss, Message, Setup};
 use super::incoming::Incoming;
 use super::outbox::Outbox;
@@ -51,6 +51,8 @@ pub struct Connection {
     loss: Loss,
     light: bool,
     connected: bool,
+    /// Each datagram is one that somebody waits for.
+    connecting: bool,
     outgoing: Vec<Outgoing>,
     incoming: Vec<Incoming>,
     places: FxHashMap<u32, Place>,
@@ -70,6 +72,8 @@ pub struct Connection {
     told: ConnectionStats,
     /// What snapshots leave out.
     base: Stats,
+    /// When the newest datagram came that was no media, in microseconds since 1970.
+    taken_us: u64,
     scratch: Vec<u8>,
     compound: Vec<u8>,
     lost: Vec<u16>,
@@ -122,6 +126,7 @@ impl Connection {
             loss: setup.loss,
             light: setup.light,
             connected: false,
+            connecting: false,
             outgoing: Vec::new(),
             incoming: Vec::new(),
             places: FxHashMap::default(),
@@ -136,8 +141,9 @@ impl Connection {
             stats: ConnectionStats::default(),
             told: ConnectionStats::default(),
             base: Stats::default(),
-            scratch: Vec::with_capacity(2048),
-            compound: Vec::with_capacity(2048),
+            taken_us: 0,
+            scratch: Vec::new(),
+            compound: Vec::new(),
             lost: Vec::new(),
         })
     }
@@ -167,6 +173,7 @@ impl Connection {
     }
 
     fn set_remote(&mut self, now: Instant, remote: crate::transport::RemoteParams, candidates: &[String]) {
+        self.connecting = !self.connected;
         self.peer.set_remote(now, remote);
         candidates.iter().for_each(|line| self.add_candidate(now, line));
     }
@@ -241,12 +248,10 @@ impl Connection {
             if !self.sockets.recv_udp(slots) {
                 return false;
             }
-            let read_us = clock::unix_us();
+            let read = Arrival::now();
             slots.for_each_timed(|datagram, from, _, taken| {
-                // What this process took to get to it is not the network's delay.
-                let now_us = taken.and_then(|at| u64::try_from(at.as_micros()).ok()).unwrap_or(read_us);
                 let Some((from, payload)) = self.sender_of(now, from, datagram) else { return };
-                self.handle_datagram(now, now_us, Proto::Udp, from, payload);
+                self.handle_datagram(now, read.taken(taken), Proto::Udp, from, payload);
             });
             if !slots.are_full() {
                 return false;
@@ -270,45 +275,45 @@ impl Connection {
     pub fn read_tcp(&mut self, now: Instant, socket: usize) {
         let mut frames = Vec::new();
         self.sockets.tcp_ready(socket, |frame, from| frames.push((frame.to_vec(), from)));
-        let now_us = clock::unix_us();
+        let arrival = Arrival::now();
         for (mut frame, from) in frames {
-            self.handle_datagram(now, now_us, Proto::Tcp, from, &mut frame);
+            self.handle_datagram(now, arrival, Proto::Tcp, from, &mut frame);
         }
     }
 
-    fn handle_datagram(&mut self, now: Instant, now_us: u64, proto: Proto, from: SocketAddr, datagram: &mut [u8]) {
+    fn handle_datagram(&mut self, now: Instant, came: Arrival, proto: Proto, from: SocketAddr, datagram: &mut [u8]) {
         self.stats.datagrams_in += 1;
         if self.light && self.connected && wire::classify(datagram) == wire::Datagram::Rtp {
-            return self.handle_rtp(now, now_us, datagram);
+            return self.handle_rtp(now, came, datagram);
         }
         match self.peer.handle_datagram(now, proto, self.local, from, datagram) {
             Input::Rtp(_) if happens(self.loss.down) => {}
-            Input::Rtp(len) => self.handle_rtp(now, now_us, datagram.get(..len).unwrap_or_default()),
+            Input::Rtp(len) => self.handle_rtp(now, came, datagram.get(..len).unwrap_or_default()),
             Input::Rtcp(len) => self.handle_rtcp(now, datagram.get(..len).unwrap_or_default()),
-            Input::Consumed => {}
+            Input::Consumed => self.taken_us = came.us,
             Input::Dropped(_) => self.stats.dropped += 1,
         }
     }
 
-    fn handle_rtp(&mut self, now: Instant, now_us: u64, packet: &[u8]) {
+    fn handle_rtp(&mut self, now: Instant, came: Arrival, packet: &[u8]) {
         let Some(header) = RtpHeader::parse(packet) else { return };
         let Some(place) = self.places.get(&header.ssrc).copied() else {
             self.stats.dropped += 1;
             return;
         };
         let (Place::Media(at) | Place::Rtx(at)) = place;
-        self.stats.first_media.get_or_insert(now);
+        self.stats.first_media.get_or_insert(came.at);
         let Some(track) = self.incoming.get_mut(at) else { return };
         self.stats.packets_in += 1;
         self.stats.bytes_in += header.payload(packet).len() as u64;
         let number = track.setup.transport_cc.and_then(|id| header.extension(packet, id));
         if let Some(number) = number.and_then(crate::wire::ext::transport_sequence) {
-            self.arrivals.note(now, number, header.ssrc);
+            self.arrivals.note(came.at, number, header.ssrc);
             self.feedback_at.get_or_insert(now + FEEDBACK_EVERY);
         }
         match place {
-            Place::Media(_) => track.handle_rtp(now, now_us, &header, header.payload(packet)),
-            Place::Rtx(_) => track.handle_rtx(now, now_us, header.payload(packet)),
+            Place::Media(_) => track.handle_rtp(came.at, came.us, &header, header.payload(packet)),
+            Place::Rtx(_) => track.handle_rtx(came.at, came.us, header.payload(packet)),
         }
         self.stats.lost += track.poll_lost();
     }
@@ -317,6 +322,11 @@ impl Connection {
     fn mark(&mut self, now: Instant) {
         self.incoming.iter_mut().for_each(|track| track.mark(now));
         self.base = self.stats(now);
+    }
+
+    /// It waits for its peer's answers to come about.
+    pub fn is_connecting(&self) -> bool {
+        self.connecting
     }
 
     /// Tells what was done since last told.
@@ -401,7 +411,7 @@ impl Connection {
                 return true;
             }
             PeerEvent::Connected => {
-                self.connected = true;
+                (self.connected, self.connecting) = (true, false);
                 self.report_at = Some(now + REPORT_EVERY.mul_f64(rand::random()));
                 Event::Connected
             }
@@ -416,15 +426,21 @@ impl Connection {
             PeerEvent::IceConnected { pair } => Event::IceConnected(pair),
             PeerEvent::PairChanged { pair } => Event::PairChanged(pair),
             PeerEvent::IceLost => Event::IceLost,
-            PeerEvent::Failed(Failure::Dtls(why)) => Event::Failed(format!("DTLS: {why}")),
-            PeerEvent::Failed(Failure::Ice { tried }) => Event::Failed(format!("ICE: tried {}", tried.join(", "))),
+            PeerEvent::Failed(why) => {
+                self.connecting = false;
+                Event::Failed(match why {
+                    Failure::Dtls(why) => format!("DTLS: {why}"),
+                    Failure::Ice { tried } => format!("ICE: tried {}", tried.join(", ")),
+                })
+            }
         };
         self.events.try_send(event).is_ok()
     }
 
     fn handle_message(&mut self, id: u16, bytes: bytes::Bytes) {
         let Some((_, label)) = self.channels.iter().find(|(open, _)| *open == id) else { return };
-        if self.messages.try_send(Message { label: label.clone(), bytes }).is_err() {
+        let message = Message { label: label.clone(), bytes, taken_us: self.taken_us };
+        if self.messages.try_send(message).is_err() {
             self.stats.messages_dropped += 1;
         }
     }

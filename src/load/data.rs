@@ -37,15 +37,15 @@ impl DataMeter {
         *self = DataMeter { next: std::mem::take(&mut self.next), ..DataMeter::default() };
     }
 
-    /// Takes a packet; those of others are passed over.
-    pub fn note(&mut self, packet: &DataPacket) {
+    /// Takes a packet that came at `taken_us`, since 1970; those of others are passed over.
+    pub fn note(&mut self, packet: &DataPacket, taken_us: u64) {
         let Some(data_packet::Value::User(user)) = &packet.value else { return };
         if user.topic.as_deref() != Some(TOPIC) {
             return;
         }
         let Some((sent_us, rest)) = user.payload.split_first_chunk::<8>() else { return };
         let Some(number) = rest.first_chunk::<4>().map(|n| u32::from_be_bytes(*n)) else { return };
-        let age = clock::unix_us().saturating_sub(u64::from_be_bytes(*sent_us));
+        let age = taken_us.saturating_sub(u64::from_be_bytes(*sent_us));
         self.received += 1;
         self.latency.note(Duration::from_micros(age));
         self.note_number(&packet.participant_identity, number);
@@ -80,11 +80,11 @@ mod tests {
     #[test]
     fn gaps_are_losses_until_filled() {
         let mut meter = DataMeter::default();
-        [5, 6, 9, 8].into_iter().for_each(|n| meter.note(&packet("a", n)));
-        meter.note(&packet("b", 100));
+        [5, 6, 9, 8].into_iter().for_each(|n| meter.note(&packet("a", n), clock::unix_us()));
+        meter.note(&packet("b", 100), 0);
         assert_eq!((meter.received, meter.lost, meter.latency.count()), (5, 1, 5));
         meter.mark();
-        meter.note(&packet("a", 11));
+        meter.note(&packet("a", 11), 0);
         assert_eq!((meter.received, meter.lost), (1, 1), "number 10 of sender a is missing");
     }
 
@@ -94,8 +94,8 @@ mod tests {
         let mut foreign = packet("a", 1);
         let Some(data_packet::Value::User(user)) = &mut foreign.value else { panic!() };
         user.topic = Some("chat".into());
-        meter.note(&foreign);
-        meter.note(&DataPacket::default());
+        meter.note(&foreign, 0);
+        meter.note(&DataPacket::default(), 0);
         assert_eq!(meter.received, 0);
     }
 }

@@ -295,7 +295,7 @@ impl Stay<'_> {
                         None => self.look().await,
                     }
                 }
-                Some((_, packet)) = self.participant.next_data() => self.data.note(&packet),
+                Some((_, packet, us)) = self.participant.next_data_timed() => self.data.note(&packet, us),
                 _ = data.tick() => self.send_data(&traits).await,
                 _ = speaker.tick() => self.request(speaking()).await,
                 () = sleep_until(replaced_at) => return End::Replaced(replaced_at),

@@ -22,6 +22,7 @@ pub mod scenario;
 mod schedule;
 mod setup;
 pub mod shape;
+mod sight;
 mod stages;
 pub mod test;
 pub mod threshold;

@@ -11,16 +11,68 @@ use serde::{Deserialize, Serialize};
 pub struct Calibration {
     /// Where it was measured.
     pub machine: String,
+    /// How it was measured.
+    #[serde(default)]
+    pub conditions: String,
+    /// By how much the CPU of the runs it was measured by differs from what it says of them: the mean, and the worst.
+    #[serde(default)]
+    pub error_percent: f64,
+    #[serde(default)]
+    pub error_max_percent: f64,
     /// Microseconds of one core.
     pub packet_in_us: f64,
+    /// For each burst of packets from one publisher, whatever their number.
+    #[serde(default)]
+    pub burst_in_us: f64,
     pub packet_out_us: f64,
-    /// For each burst of packets to one subscriber, whatever their number.
+    /// The same to one subscriber.
     pub burst_out_us: f64,
+    /// A second, for each participant: feedback, reports, pings.
+    #[serde(default)]
+    pub participant_us_per_s: f64,
     /// A second, for nothing.
     pub idle_us_per_s: f64,
     pub idle_bytes: f64,
     pub participant_bytes: f64,
+    /// Of each published track.
+    #[serde(default)]
+    pub publication_bytes: f64,
     pub subscription_bytes: f64,
+}
+
+/// What a server's costs come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    pub rates: Rates,
+    pub participants: f64,
+    pub publications: f64,
+    pub subscriptions: f64,
+}
+
+impl Load {
+    /// One room of the group.
+    pub fn of(group: &Group) -> Load {
+        let tracks = group.tracks();
+        Load {
+            rates: Rates::of_room(group),
+            participants: group.size() as f64,
+            publications: (tracks.published_audio + tracks.published_video) as f64,
+            subscriptions: tracks.subscribed() as f64,
+        }
+    }
+
+    /// Of all rooms.
+    pub fn of_all(shape: &Shape) -> Load {
+        shape.groups.iter().fold(Load::default(), |sum, group| {
+            let (one, rooms) = (Load::of(group), f64::from(group.rooms));
+            Load {
+                rates: sum.rates + one.rates * rooms,
+                participants: sum.participants + one.participants * rooms,
+                publications: sum.publications + one.publications * rooms,
+                subscriptions: sum.subscriptions + one.subscriptions * rooms,
+            }
+        })
+    }
 }
 
 /// A kind of machine.
@@ -118,14 +170,22 @@ impl Calibration {
 
     /// One room, without the server it is on.
     pub fn room(&self, group: &Group) -> Needs {
-        let rates = Rates::of_room(group);
+        self.load(&Load::of(group))
+    }
+
+    /// Whatever the rooms.
+    pub fn load(&self, load: &Load) -> Needs {
+        let rates = &load.rates;
         let us = rates.packets_in * self.packet_in_us
+            + rates.bursts_in * self.burst_in_us
             + rates.packets_out * self.packet_out_us
-            + rates.bursts_out * self.burst_out_us;
-        let subscriptions = group.tracks().subscribed() as f64;
+            + rates.bursts_out * self.burst_out_us
+            + load.participants * self.participant_us_per_s;
         Needs {
             cores: us / 1e6,
-            bytes: group.size() as f64 * self.participant_bytes + subscriptions * self.subscription_bytes,
+            bytes: load.participants * self.participant_bytes
+                + load.publications * self.publication_bytes
+                + load.subscriptions * self.subscription_bytes,
             gbps_out: rates.wire_bps_out() / 1e9,
             gbps_in: rates.wire_bps_in() / 1e9,
         }
@@ -244,12 +304,18 @@ mod tests {
     fn calibration() -> Calibration {
         Calibration {
             machine: "test".into(),
+            conditions: String::new(),
+            error_percent: 0.0,
+            error_max_percent: 0.0,
             packet_in_us: 2.0,
+            burst_in_us: 1.0,
             packet_out_us: 1.0,
             burst_out_us: 1.0,
+            participant_us_per_s: 100.0,
             idle_us_per_s: 10_000.0,
             idle_bytes: 20e6,
             participant_bytes: 100e3,
+            publication_bytes: 50e3,
             subscription_bytes: 10e3,
         }
     }
@@ -265,9 +331,9 @@ mod tests {
     #[test]
     fn needs_are_the_sum_of_rooms_and_the_idle_server() {
         let needs = calibration().needs(&shape("2x(1vp,10s)"));
-        let cores = 2.0 * (300.0 * 2.0 + 2100.0 + 300.0) / 1e6 + 0.01;
+        let cores = 2.0 * (300.0 * 2.0 + 90.0 + 2100.0 + 300.0 + 1100.0) / 1e6 + 0.01;
         assert!((needs.cores - cores).abs() < 1e-9, "{needs:?}");
-        assert_eq!(needs.bytes, 20e6 + 2.0 * (11.0 * 100e3 + 10.0 * 10e3));
+        assert_eq!(needs.bytes, 20e6 + 2.0 * (11.0 * 100e3 + 50e3 + 10.0 * 10e3));
     }
 
     #[test]
@@ -291,7 +357,7 @@ mod tests {
         let (some, twice) = (nodes("200x(4av)"), nodes("400x(4av)"));
         assert!(some > 1 && twice.abs_diff(2 * some) <= 1, "{some} {twice}");
         // Each of these takes more than half a node.
-        let half = shape("3x(1vp,220s)");
+        let half = shape("3x(1vp,215s)");
         let share = machine(4, 1.0).worst(&calibration().room(&half.groups[0]), &calibration().idle()).1;
         assert!(share > 0.5 && share < 1.0, "{share}");
         assert_eq!(machine(4, 1.0).fit(&half, &calibration()).nodes, Some(3));

@@ -12,6 +12,9 @@ use std::ops::{Add, Mul};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     pub packets_in: f64,
+    /// Packets of one frame come together.
+    #[serde(default)]
+    pub bursts_in: f64,
     pub packets_out: f64,
     /// Packets of one frame to one subscriber leave together.
     pub bursts_out: f64,
@@ -45,6 +48,20 @@ impl Rates {
         audio + screens(group) + cameras(group)
     }
 
+    /// The same mix at the packet rates that were measured: a run never is quite what its shape says.
+    pub fn at(&self, packets_in: f64, packets_out: f64) -> Rates {
+        let ratio = |measured: f64, told: f64| if told > 0.0 { measured / told } else { 1.0 };
+        let (up, down) = (ratio(packets_in, self.packets_in), ratio(packets_out, self.packets_out));
+        Rates {
+            packets_in,
+            bursts_in: self.bursts_in * up,
+            packets_out,
+            bursts_out: self.bursts_out * down,
+            payload_bps_in: self.payload_bps_in * up,
+            payload_bps_out: self.payload_bps_out * down,
+        }
+    }
+
     /// Bits on the wire.
     pub fn wire_bps_out(&self) -> f64 {
         self.payload_bps_out + self.packets_out * OVERHEAD_BYTES * 8.0
@@ -61,6 +78,7 @@ impl Add for Rates {
     fn add(self, other: Rates) -> Rates {
         Rates {
             packets_in: self.packets_in + other.packets_in,
+            bursts_in: self.bursts_in + other.bursts_in,
             packets_out: self.packets_out + other.packets_out,
             bursts_out: self.bursts_out + other.bursts_out,
             payload_bps_in: self.payload_bps_in + other.payload_bps_in,
@@ -75,6 +93,7 @@ impl Mul<f64> for Rates {
     fn mul(self, times: f64) -> Rates {
         Rates {
             packets_in: self.packets_in * times,
+            bursts_in: self.bursts_in * times,
             packets_out: self.packets_out * times,
             bursts_out: self.bursts_out * times,
             payload_bps_in: self.payload_bps_in * times,
@@ -85,7 +104,12 @@ impl Mul<f64> for Rates {
 
 fn incoming(stream: Stream, count: u64) -> Rates {
     let count = count as f64;
-    Rates { packets_in: stream.packets * count, payload_bps_in: stream.bps * count, ..Rates::default() }
+    Rates {
+        packets_in: stream.packets * count,
+        bursts_in: stream.frames * count,
+        payload_bps_in: stream.bps * count,
+        ..Rates::default()
+    }
 }
 
 fn outgoing(stream: Stream, count: u64) -> Rates {
@@ -177,7 +201,9 @@ mod tests {
     #[test]
     fn a_stream_to_ten_is_ten_streams() {
         let rates = rates("(1vp,10s)");
-        assert_eq!((rates.packets_out, rates.bursts_out), (2100.0, 300.0));
+        assert_eq!((rates.packets_out, rates.bursts_out, rates.bursts_in), (2100.0, 300.0, 90.0));
+        let measured = rates.at(330.0, 1050.0);
+        assert_eq!((measured.bursts_out, measured.bursts_in), (150.0, 99.0));
         assert_eq!((rates.packets_in, rates.payload_bps_out), (300.0, 17e6), "three encodings in, the highest out");
     }
 

@@ -1,14 +1,14 @@
 //! The course of a run: everybody arrives, settles, is measured, hands over, leaves. Called by `test`.
 
 use super::crew::Harvest;
-use super::exposition::Exposition;
 use super::member::{Common, JOIN_PATIENCE, Measured, Phase, Told, live};
 use super::report::Tally;
 use super::schedule::Schedule;
 use super::setup::{LoadError, Setup};
+use super::sight::{PAGE_PATIENCE, Sight};
 use super::stages::{Joins, Outlook};
 use super::watch::{Moment, Second, Server, Tester};
-use crate::client::api::{Api, ApiError};
+use crate::client::api::Api;
 use crate::client::{Engine, clock};
 use crate::limits::{LOAD_RESULTS_MAX, LOAD_SERIES_MAX};
 use serde::{Deserialize, Serialize};
@@ -57,15 +57,6 @@ pub enum Stage {
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long figures and goodbyes are waited for in all.
 const END_PATIENCE: Duration = Duration::from_secs(12);
-/// How long a metrics page is waited for.
-const PAGE_PATIENCE: Duration = Duration::from_secs(3);
-/// The server's own figures, empty if nobody asked for them.
-pub async fn exposition(setup: &Setup) -> Result<Exposition, ApiError> {
-    let Some(url) = &setup.metrics_url else { return Ok(Exposition::default()) };
-    let page = timeout(PAGE_PATIENCE, Api::page(url)).await;
-    let page = page.map_err(|_| ApiError::Answer(format!("{url} does not answer")))??;
-    Ok(Exposition::parse(&page))
-}
 
 /// A run under way: the only writer of what is counted.
 pub struct Run<'a> {
@@ -100,8 +91,9 @@ pub struct Run<'a> {
     ramp: Duration,
     window_from: Option<Moment>,
     window_to: Option<Moment>,
-    /// The server's own figures at both ends of the window.
-    told_by_server: [Exposition; 2],
+    /// The server at both ends of the window.
+    server_from: Option<Sight>,
+    server_to: Option<Sight>,
     late_max: Duration,
     series: Vec<Second>,
     interrupted: bool,
@@ -167,7 +159,8 @@ impl<'a> Run<'a> {
             ramp: Duration::ZERO,
             window_from: None,
             window_to: None,
-            told_by_server: Default::default(),
+            server_from: None,
+            server_to: None,
             late_max: Duration::ZERO,
             series: Vec::new(),
             interrupted: false,
@@ -291,6 +284,10 @@ impl<'a> Run<'a> {
             Cue::Collect if self.stage < Stage::Ending => self.end().await,
             Cue::Leave => {
                 self.may_leave = true;
+                // Of cues that come together only the last is seen.
+                if self.stage < Stage::Ending {
+                    self.end().await;
+                }
                 self.leave_when_done();
             }
             Cue::Ramp | Cue::Measure | Cue::Collect => {}
@@ -298,18 +295,20 @@ impl<'a> Run<'a> {
     }
 
     async fn measure(&mut self) {
-        self.told_by_server[0] = exposition(self.setup).await.unwrap_or_default();
+        self.server_from = Some(Sight::now(self.setup).await);
         self.enter(Stage::Measuring, self.setup.duration);
         self.tally = Tally::new(self.rooms.clone());
-        self.window_from = Some(self.moment());
+        self.window_from = Some(Moment::now(&self.engine, self.setup.server_pid));
         self.late_max = Duration::ZERO;
         self.phase.send_replace(Phase::Measure);
     }
 
     async fn end(&mut self) {
-        self.window_to = Some(self.moment());
+        let moment = Moment::now(&self.engine, self.setup.server_pid);
+        self.late_max = self.late_max.max(moment.totals.late_max);
+        self.window_to = Some(moment);
         self.phase.send_replace(Phase::Collect);
-        self.told_by_server[1] = exposition(self.setup).await.unwrap_or_default();
+        self.server_to = Some(Sight::now(self.setup).await);
         self.enter(Stage::Ending, Some(END_PATIENCE));
         self.leave_when_done();
     }
@@ -326,7 +325,7 @@ impl<'a> Run<'a> {
     }
 
     fn moment(&mut self) -> Moment {
-        let moment = Moment::now(&self.engine, self.setup.server_pid);
+        let moment = Moment::glance(&self.engine, self.setup.server_pid);
         self.late_max = self.late_max.max(moment.totals.late_max);
         moment
     }
@@ -365,6 +364,8 @@ impl<'a> Run<'a> {
         let now = Moment::now(&self.engine, self.setup.server_pid);
         let to = self.window_to.unwrap_or(now);
         let from = self.window_from.unwrap_or(self.first);
+        let packets = to.totals.packets - from.totals.packets;
+        let server = self.server_from.zip(self.server_to);
         Harvest {
             started_unix_s,
             ramp_s: self.ramp.as_secs_f64(),
@@ -376,7 +377,7 @@ impl<'a> Run<'a> {
             lost: self.lost,
             tally: self.tally,
             tester: Tester::between(&from, &to, self.late_max),
-            server: Server::between(&from, &to, &self.told_by_server),
+            server: server.and_then(|(from, to)| Server::between(&from, &to, packets)),
             series: self.series,
         }
     }

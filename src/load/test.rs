@@ -2,10 +2,11 @@
 
 use super::crew::Harvest;
 use super::report::Report;
-use super::run::{Cue, Progress, Run, exposition};
+use super::run::{Cue, Progress, Run};
 use super::schedule::{Names, Schedule};
 use super::setup::{LoadError, Setup};
-use super::vitals::{Usage, open_files_max};
+use super::sight;
+use super::vitals::open_files_max;
 use crate::client::Engine;
 use crate::client::api::Api;
 use std::time::Duration;
@@ -16,6 +17,9 @@ use tokio::time::{Instant, timeout};
 const PREFLIGHT_PATIENCE: Duration = Duration::from_secs(8);
 /// How long removing rooms may take.
 const TIDY_PATIENCE: Duration = Duration::from_secs(10);
+/// While media comes, sockets are looked at so often: it is a twentieth of the CPU of looking at each datagram where the
+/// server sends them one by one, and what is told is when the kernel took them in.
+const READ_INTERVAL: Duration = Duration::from_millis(5);
 /// Sockets, polls, logs and the rest.
 const FILES_BESIDES: u64 = 64;
 
@@ -27,14 +31,9 @@ pub async fn run(
 ) -> Result<Report, LoadError> {
     let schedule = schedule(setup)?;
     check_files(&schedule)?;
-    if let Some(pid) = setup.server_pid {
-        Usage::of(&pid.to_string()).map_err(|_| LoadError::Process(pid))?;
-    }
-    if setup.metrics_url.is_some() {
-        exposition(setup).await.map_err(|error| LoadError::Metrics(error.to_string()))?;
-    }
+    sight::check(setup).await?;
     let (api, known) = preflight(setup).await?;
-    let engine = Engine::start(setup.threads)?;
+    let engine = Engine::paced(setup.threads, READ_INTERVAL)?;
     let rooms = schedule.rooms.clone();
     let run = Run::start(setup, &api, engine, schedule, Instant::now(), None);
     let result = run.finish(stop, progress).await;
@@ -61,7 +60,7 @@ pub async fn run_part(
     let schedule = schedule(setup)?.part(part.index, part.of);
     check_files(&schedule)?;
     let api = Api::new(&setup.url, setup.keys.clone()).map_err(|error| LoadError::of(error, &setup.url))?;
-    let engine = Engine::start(setup.threads)?;
+    let engine = Engine::paced(setup.threads, READ_INTERVAL)?;
     Run::start(setup, &api, engine, schedule, part.start, Some(cues)).finish(stop, progress).await
 }
 

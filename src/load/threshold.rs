@@ -1,18 +1,12 @@
 //! Conditions a run must not meet: `join_p95>500ms`, `loss>0.5%`. Checked against a finished report.
 
 use super::report::Report;
+use crate::condition::{self, Condition, ConditionError, Unit};
 use serde::{Deserialize, Serialize};
 
 /// A condition under which the run failed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Threshold {
-    text: String,
-    metric: String,
-    above: bool,
-    limit: f64,
-    /// Of the metric and so of the limit.
-    unit: Unit,
-}
+pub struct Threshold(Condition);
 
 /// What became of one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,37 +17,6 @@ pub struct Verdict {
     /// `ms`, `%`, `bit/s` or nothing.
     pub unit: String,
     pub failed: bool,
-}
-
-/// What is wrong with a condition.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ThresholdError {
-    #[error("`{0}` is no condition; write it like join_p95>500ms or loss>0.5%")]
-    Form(String),
-    #[error("there is no figure `{0}`; there are {list}", list = names().join(", "))]
-    Metric(String),
-    #[error("`{0}` has no such unit; times take ms or s, shares %, rates kbps or mbps, counts none")]
-    Unit(String),
-}
-
-/// What a metric is counted in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    Ms,
-    Percent,
-    Bps,
-    Count,
-}
-
-impl Unit {
-    fn name(self) -> &'static str {
-        match self {
-            Unit::Ms => "ms",
-            Unit::Percent => "%",
-            Unit::Bps => "bit/s",
-            Unit::Count => "",
-        }
-    }
 }
 
 type Read = fn(&Report) -> f64;
@@ -82,25 +45,19 @@ const SINGLE: [(&str, Unit, Read); 16] = [
 const TIMES: [&str; 4] = ["latency", "start", "gap", "data_latency"];
 const RANKS: [&str; 6] = ["p50", "p90", "p95", "p99", "max", "mean"];
 
-fn names() -> Vec<String> {
+fn names() -> String {
     let single = SINGLE.iter().map(|(name, ..)| (*name).to_owned());
     let times = TIMES.iter().chain(&super::stages::STAGES);
-    single.chain(times.map(|name| format!("{name}_p95"))).collect()
+    single.chain(times.map(|name| format!("{name}_p95"))).collect::<Vec<_>>().join(", ")
 }
 
-impl std::str::FromStr for Threshold {
-    type Err = ThresholdError;
+const ALL: condition::Figures = condition::Figures { example: "join_p95>500ms or loss>0.5%", names, unit_of };
 
-    fn from_str(text: &str) -> Result<Threshold, ThresholdError> {
-        let wrong = || ThresholdError::Form(text.to_owned());
-        let at = text.find(['>', '<']).ok_or_else(wrong)?;
-        let (metric, rest) = (text[..at].trim(), text[at + 1..].trim_start_matches('=').trim());
-        let unit = unit_of(metric).ok_or_else(|| ThresholdError::Metric(metric.to_owned()))?;
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
-        let factor = factor(unit, rest[end..].trim()).ok_or_else(|| ThresholdError::Unit(metric.to_owned()))?;
-        let (text, metric) = (text.to_owned(), metric.to_owned());
-        Ok(Threshold { above: text[at..].starts_with('>'), text, metric, limit: number * factor, unit })
+impl std::str::FromStr for Threshold {
+    type Err = ConditionError;
+
+    fn from_str(text: &str) -> Result<Threshold, ConditionError> {
+        Condition::parse(text, &ALL).map(Threshold)
     }
 }
 
@@ -113,22 +70,12 @@ fn unit_of(metric: &str) -> Option<Unit> {
     (known && RANKS.contains(&rank)).then_some(Unit::Ms)
 }
 
-fn factor(unit: Unit, text: &str) -> Option<f64> {
-    match (unit, text) {
-        (Unit::Ms, "ms") | (Unit::Percent, "%" | "") | (Unit::Bps, "bps" | "") | (Unit::Count, "") => Some(1.0),
-        (Unit::Ms, "us") => Some(0.001),
-        (Unit::Ms, "s") | (Unit::Bps, "kbps") => Some(1000.0),
-        (Unit::Bps, "mbps") => Some(1e6),
-        (Unit::Bps, "gbps") => Some(1e9),
-        _ => None,
-    }
-}
-
 impl Threshold {
     pub fn check(&self, report: &Report) -> Verdict {
-        let value = value_of(&self.metric, report);
-        let failed = value.is_none_or(|v| if self.above { v > self.limit } else { v < self.limit });
-        Verdict { condition: self.text.clone(), value, unit: self.unit.name().to_owned(), failed }
+        let Threshold(condition) = self;
+        let value = value_of(&condition.figure, report);
+        let (text, unit) = (condition.text.clone(), condition.unit.name().to_owned());
+        Verdict { condition: text, value, unit, failed: condition.is_met(value) }
     }
 }
 

@@ -21,13 +21,17 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// `pid` may be `self`.
-    pub fn of(pid: &str) -> io::Result<Usage> {
+    /// `pid` may be `self`. All but what its sockets dropped: that takes a look at each of its files.
+    pub fn brief(pid: &str) -> io::Result<Usage> {
         let rss_kib = status_kib(&fs::read_to_string(format!("/proc/{pid}/status"))?).unwrap_or(0);
         let cpu = stat_cpu(&fs::read_to_string(format!("/proc/{pid}/stat"))?).unwrap_or_default();
         // A process of somebody else shows less; what cannot be read is left out.
-        let socket_drops = drops(pid).unwrap_or(0);
-        Ok(Usage { cpu, rss_bytes: rss_kib * 1024, threads: threads(pid).unwrap_or_default(), socket_drops })
+        Ok(Usage { cpu, rss_bytes: rss_kib * 1024, threads: threads(pid).unwrap_or_default(), socket_drops: 0 })
+    }
+
+    /// The same, whole.
+    pub fn of(pid: &str) -> io::Result<Usage> {
+        Ok(Usage { socket_drops: drops(pid).unwrap_or(0), ..Usage::brief(pid)? })
     }
 
     /// The largest share of the time that one thread was running, 0..=1.

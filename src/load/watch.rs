@@ -1,7 +1,8 @@
 //! The tester's eye on itself, on the machine and on a server that runs beside it: what is to blame when figures are bad.
 //! Called by `test` at the ends of the measuring window and each second.
 
-use super::exposition::{CPU_SECONDS, Exposition, RESIDENT_BYTES};
+use super::exposition::{CPU_SECONDS, RESIDENT_BYTES};
+use super::sight::Sight;
 use super::vitals::{Machine, Usage};
 use crate::client::{Engine, TIMER_LATE, Totals};
 use serde::{Deserialize, Serialize};
@@ -19,15 +20,21 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Only the server's process may be missing; `/proc` absent leaves zeros.
-    pub fn now(engine: &Engine, server_pid: Option<u32>) -> Moment {
+    /// Only the server's process may be missing; `/proc` absent leaves zeros. What sockets dropped is not looked at.
+    pub fn glance(engine: &Engine, server_pid: Option<u32>) -> Moment {
         Moment {
             at: Instant::now(),
             totals: engine.totals(),
-            own: Usage::of("self").unwrap_or_default(),
-            server: server_pid.and_then(|pid| Usage::of(&pid.to_string()).ok()),
+            own: Usage::brief("self").unwrap_or_default(),
+            server: server_pid.and_then(|pid| Usage::brief(&pid.to_string()).ok()),
             machine: Machine::now().unwrap_or_default(),
         }
+    }
+
+    /// The same, and what our sockets dropped.
+    pub fn now(engine: &Engine, server_pid: Option<u32>) -> Moment {
+        let own = Usage::of("self").unwrap_or_default();
+        Moment { own, ..Moment::glance(engine, server_pid) }
     }
 }
 
@@ -124,9 +131,10 @@ impl Tester {
 
 impl Server {
     /// From the process if it could be read at both ends, else from what it told itself at both; `None` without either.
-    pub fn between(from: &Moment, to: &Moment, told: &[Exposition; 2]) -> Option<Server> {
-        let metrics = told[1].since(&told[0]);
-        let process = from.server.as_ref().zip(to.server.as_ref());
+    /// So many packets reached subscribers in between.
+    pub fn between(from: &Sight, to: &Sight, packets: u64) -> Option<Server> {
+        let metrics = to.told.since(&from.told);
+        let process = from.process.as_ref().zip(to.process.as_ref());
         let own = |name| metrics.get(name).copied();
         let cpu = match process {
             Some((before, after)) => after.cpu.saturating_sub(before.cpu),
@@ -136,7 +144,7 @@ impl Server {
         Some(Server {
             cpu_percent: share(cpu, to.at - from.at),
             rss_bytes: process.map_or(own(RESIDENT_BYTES).unwrap_or(0.0) as u64, |(_, after)| after.rss_bytes),
-            cpu_us_per_packet: per_packet(cpu, to.totals.packets - from.totals.packets),
+            cpu_us_per_packet: per_packet(cpu, packets),
             socket_drops: process.map_or(0, |(before, after)| after.socket_drops.saturating_sub(before.socket_drops)),
             metrics,
         })
@@ -187,6 +195,7 @@ impl Second {
 
 #[cfg(test)]
 mod tests {
+    use super::super::exposition::Exposition;
     use super::*;
 
     #[test]
@@ -219,9 +228,15 @@ mod tests {
         assert_eq!((second.packets_per_s, second.loss_percent, second.at_s), (495.0, 1.0, 2.0));
         assert_eq!((second.tester_cpu_percent, second.server_cpu_percent), (50.0, None));
         assert!((Tester::between(&from, &to, Duration::ZERO).cpu_us_per_packet - 1010.1).abs() < 0.1);
-        assert_eq!(Server::between(&from, &to, &Default::default()), None);
+    }
+
+    #[test]
+    fn a_server_is_known_by_what_it_tells() {
         let page = |cpu| Exposition::parse(&format!("# TYPE {CPU_SECONDS} counter\n{CPU_SECONDS} {cpu}\n"));
-        let server = Server::between(&from, &to, &[page(1.0), page(1.99)]).unwrap();
+        let at = Instant::now();
+        let sight = |secs, told| Sight { at: at + Duration::from_secs(secs), process: None, told };
+        assert_eq!(Server::between(&sight(0, Exposition::default()), &sight(2, Exposition::default()), 990), None);
+        let server = Server::between(&sight(0, page(1.0)), &sight(2, page(1.99)), 990).unwrap();
         assert!((server.cpu_us_per_packet - 1000.0).abs() < 1e-6 && (server.cpu_percent - 49.5).abs() < 1e-6);
     }
 }

@@ -2,17 +2,12 @@
 
 use super::meter::Measured;
 use super::report::Report;
+use crate::condition::{self, Condition, ConditionError, Unit};
 use serde::Serialize;
 
 /// A condition under which a probe failed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Threshold {
-    text: String,
-    figure: Figure,
-    above: bool,
-    /// In the figure's unit.
-    limit: f64,
-}
+pub struct Threshold(Condition);
 
 /// What became of one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,84 +19,42 @@ pub struct Verdict {
     pub failed: bool,
 }
 
-/// What is wrong with a condition.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ThresholdError {
-    #[error("`{0}` is no condition; write it like join>500ms or loss>1%")]
-    Form(String),
-    #[error("there is no figure `{0}`; there are {list}", list = names())]
-    Figure(String),
-    #[error("`{0}` has no such unit; times take ms or s, loss %")]
-    Unit(&'static str),
-}
+/// Figures of a report, by name.
+const FIGURES: [(&str, Unit, fn(&Report) -> Option<f64>); 6] = [
+    ("join", Unit::Ms, |r| r.join_ms),
+    ("loss", Unit::Percent, |r| worst(r, |m| m.loss_percent)),
+    ("jitter", Unit::Ms, |r| worst(r, |m| m.jitter_ms)),
+    ("latency_p50", Unit::Ms, |r| worst(r, |m| m.latency_p50_ms)),
+    ("latency_p95", Unit::Ms, |r| worst(r, |m| m.latency_p95_ms)),
+    ("data", Unit::Ms, |r| r.data.map(|d| d.median_ms)),
+];
 
-/// A figure of a report.
-#[derive(Clone, Copy)]
-struct Figure {
-    name: &'static str,
-    unit: &'static str,
-    read: fn(&Report) -> Option<f64>,
-}
-
-impl std::fmt::Debug for Figure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-impl PartialEq for Figure {
-    fn eq(&self, other: &Figure) -> bool {
-        self.name == other.name
-    }
-}
+const ALL: condition::Figures = condition::Figures {
+    example: "join>500ms or loss>1%",
+    names: || FIGURES.map(|(name, ..)| name).join(", "),
+    unit_of: |figure| FIGURES.iter().find(|(name, ..)| *name == figure).map(|(_, unit, _)| *unit),
+};
 
 fn worst(report: &Report, read: fn(&Measured) -> f64) -> Option<f64> {
     let both = report.audio.iter().chain(&report.video);
     both.map(read).reduce(f64::max)
 }
 
-const FIGURES: [Figure; 6] = [
-    Figure { name: "join", unit: "ms", read: |r| r.join_ms },
-    Figure { name: "loss", unit: "%", read: |r| worst(r, |m| m.loss_percent) },
-    Figure { name: "jitter", unit: "ms", read: |r| worst(r, |m| m.jitter_ms) },
-    Figure { name: "latency_p50", unit: "ms", read: |r| worst(r, |m| m.latency_p50_ms) },
-    Figure { name: "latency_p95", unit: "ms", read: |r| worst(r, |m| m.latency_p95_ms) },
-    Figure { name: "data", unit: "ms", read: |r| r.data.map(|d| d.median_ms) },
-];
-
-fn names() -> String {
-    FIGURES.map(|figure| figure.name).join(", ")
-}
-
 impl std::str::FromStr for Threshold {
-    type Err = ThresholdError;
+    type Err = ConditionError;
 
-    fn from_str(text: &str) -> Result<Threshold, ThresholdError> {
-        let wrong = || ThresholdError::Form(text.to_owned());
-        let at = text.find(['>', '<']).ok_or_else(wrong)?;
-        let (name, rest) = (text[..at].trim(), text[at + 1..].trim_start_matches('=').trim());
-        let figure = FIGURES.into_iter().find(|figure| figure.name == name);
-        let figure = figure.ok_or_else(|| ThresholdError::Figure(name.to_owned()))?;
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
-        let factor = factor(figure.unit, rest[end..].trim()).ok_or(ThresholdError::Unit(figure.name))?;
-        Ok(Threshold { text: text.to_owned(), figure, above: text[at..].starts_with('>'), limit: number * factor })
-    }
-}
-
-fn factor(unit: &str, given: &str) -> Option<f64> {
-    match (unit, given) {
-        ("ms", "ms") | ("%", "%") => Some(1.0),
-        ("ms", "s") => Some(1_000.0),
-        _ => None,
+    fn from_str(text: &str) -> Result<Threshold, ConditionError> {
+        Condition::parse(text, &ALL).map(Threshold)
     }
 }
 
 impl Threshold {
     pub fn judge(&self, report: &Report) -> Verdict {
-        let value = (self.figure.read)(report);
-        let beyond = |value: f64| if self.above { value > self.limit } else { value < self.limit };
-        Verdict { condition: self.text.clone(), value, unit: self.figure.unit, failed: value.is_none_or(beyond) }
+        let Threshold(condition) = self;
+        let figure = FIGURES.iter().find(|(name, ..)| *name == condition.figure);
+        let value = figure.and_then(|(.., read)| read(report));
+        let (text, unit) = (condition.text.clone(), condition.unit.name());
+        Verdict { condition: text, value, unit, failed: condition.is_met(value) }
     }
 }
 
@@ -148,6 +101,6 @@ mod tests {
             error("lag>1s"),
             "there is no figure `lag`; there are join, loss, jitter, latency_p50, latency_p95, data"
         );
-        assert_eq!(error("loss>1ms"), "`loss` has no such unit; times take ms or s, loss %");
+        assert_eq!(error("loss>1ms"), "`loss` has no such unit; it takes %");
     }
 }

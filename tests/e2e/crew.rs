@@ -116,6 +116,27 @@ async fn stopping_the_coordinator_ends_all_of_them_with_figures() {
     assert!(server.api().list_rooms().await.unwrap().is_empty(), "rooms are removed");
 }
 
+/// A coordinator that is slow between choosing a worker and telling it what to do must find it still its own.
+#[tokio::test]
+async fn a_worker_that_is_claimed_is_nobody_else_s_until_its_claimant_is_gone() {
+    let (redis, server) = (RedisServer::start().await, Server::start().await);
+    let _one = worker(&redis, "a");
+    let claim = redis::Cmd::zpopmin("lkops:load:default:idle", 1);
+    let claimed = async { while redis.ask::<Vec<(String, f64)>>(&claim).await.is_empty() {} };
+    timeout(PATIENCE, claimed).await.expect("it waits for work");
+    let with_one = |wait: &'static str| {
+        let mut command = lkops(&["load-test", "--workers", "1", "--wait", wait, "-o", "json"]);
+        let (at, keys) = (format!("127.0.0.1:{}", redis.port), keys());
+        command.args(["--redis", &at, "--shape", SHAPE, "--duration", "1s", "--num-per-second", "20"]);
+        command.args(["--url", &server.url, "--api-key", &keys.key, "--api-secret", &keys.secret]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let output = timeout(PATIENCE, with_one("2s").wait_with_output()).await.expect("it ends").unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let (code, report) = self::output(with_one("30s")).await;
+    assert_eq!((code, &report["joins"]["succeeded"]), (Some(0), &6.into()), "{report:#}");
+}
+
 #[tokio::test]
 async fn workers_that_never_come_are_told() {
     let (redis, server) = (RedisServer::start().await, Server::start().await);

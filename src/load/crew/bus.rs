@@ -42,8 +42,11 @@ const KEPT_S: i64 = 600;
 const IDLE_US: i64 = 3_000_000;
 /// Questions about the time; the surest counts.
 const SAMPLES: usize = 40;
-/// Replies read ahead; the others wait in Redis.
-const REPLIES_MAX: usize = 16;
+/// Letters read ahead; the others wait in Redis.
+const LETTERS_MAX: usize = 16;
+
+/// They end with the first that cannot be had.
+pub type Letters<T> = mpsc::Receiver<Result<T, CrewError>>;
 
 #[derive(Clone)]
 pub struct Bus {
@@ -105,6 +108,15 @@ impl Bus {
         self.ask::<()>(redis::cmd("EXPIRE").arg(&key).arg(KEPT_S)).await
     }
 
+    /// Says that it still waits; false if it was claimed, and then it stays so: two coordinators must not have it.
+    pub async fn still_waits(&mut self, worker: &str) -> Result<bool, CrewError> {
+        let now = self.now_us().await?;
+        let key = self.key("idle");
+        let told = self.ask::<i64>(redis::cmd("ZADD").arg(&key).arg("XX").arg("CH").arg(now).arg(worker)).await?;
+        self.ask::<()>(redis::cmd("EXPIRE").arg(&key).arg(KEPT_S)).await?;
+        Ok(told == 1)
+    }
+
     pub async fn stop_waiting(&mut self, worker: &str) -> Result<(), CrewError> {
         let key = self.key("idle");
         self.ask::<()>(redis::cmd("ZREM").arg(&key).arg(worker)).await
@@ -140,20 +152,31 @@ impl Bus {
         self.ask::<()>(redis::cmd("EXPIRE").arg(key).arg(KEPT_S)).await
     }
 
-    /// The next order, if one comes soon.
-    pub async fn next_order(&mut self, worker: &str) -> Result<Option<Order>, CrewError> {
-        self.pop(&self.key(&format!("to:{worker}"))).await
+    /// Orders as they come.
+    pub fn orders(&self, worker: &str) -> Letters<Order> {
+        self.letters(self.key(&format!("to:{worker}")))
     }
 
-    /// Replies as they come. Whoever waits for one may stop waiting and lose none: what is popped is gone from Redis.
-    pub fn replies(&self, to: &str) -> mpsc::Receiver<Result<Reply, CrewError>> {
-        let (sender, receiver) = mpsc::channel(REPLIES_MAX);
-        let (bus, key) = (self.clone(), self.key(&format!("from:{to}")));
+    /// Replies as they come.
+    pub fn replies(&self, to: &str) -> Letters<Reply> {
+        self.letters(self.key(&format!("from:{to}")))
+    }
+
+    /// Replies that nobody has read yet.
+    pub async fn unread_replies(&mut self, to: &str) -> Result<u64, CrewError> {
+        let key = self.key(&format!("from:{to}"));
+        self.ask(redis::cmd("LLEN").arg(&key)).await
+    }
+
+    /// What is popped is gone from Redis, so one task pops, and whoever waits for a letter may stop waiting and lose none.
+    fn letters<T: serde::de::DeserializeOwned + Send + 'static>(&self, key: String) -> Letters<T> {
+        let (sender, receiver) = mpsc::channel(LETTERS_MAX);
+        let bus = self.clone();
         tokio::spawn(async move {
             while !sender.is_closed() {
-                let Some(reply) = bus.pop(&key).await.transpose() else { continue };
-                let failed = reply.is_err();
-                if sender.send(reply).await.is_err() || failed {
+                let Some(letter) = bus.pop(&key).await.transpose() else { continue };
+                let failed = letter.is_err();
+                if sender.send(letter).await.is_err() || failed {
                     return;
                 }
             }

@@ -1,17 +1,19 @@
 //! The coordinator: gathers workers, splits the load, gives the cues and adds up what comes back. Called by `commands`.
 
-use super::bus::{Bus, CrewError};
+use super::bus::{Bus, CrewError, Letters};
 use super::clock::Offset;
 use super::harvest::{Part, add_second, merged};
-use super::letter::{Order, Reply, Said, Task};
+use super::letter::{Order, Reply, Said, Task, What};
 use crate::client::api::Api;
 use crate::load::report::Report;
 use crate::load::run::{Progress, Stage};
 use crate::load::schedule::Schedule;
 use crate::load::setup::Setup;
+use crate::load::sight::{self, Sight};
 use crate::load::test;
+use crate::load::watch::Server;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Whom to work with.
@@ -28,8 +30,8 @@ pub struct Coordination {
 const HEAD_START_US: i64 = 2_000_000;
 /// A cue is for then, so that it is there before.
 const CUE_US: i64 = 300_000;
-/// A worker that has said nothing for so long is dead; it says something each second.
-const WORKER_PATIENCE: Duration = Duration::from_secs(6);
+/// A worker that has said nothing for so long is dead; it says something each second, but on a full machine late.
+const WORKER_PATIENCE: Duration = Duration::from_secs(8);
 /// For the results, which may be long.
 const HARVEST_PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -68,6 +70,7 @@ pub async fn coordinate(
     if with.workers as u64 > participants {
         return Err(CrewError::TooMany { workers: with.workers, participants });
     }
+    sight::check(setup).await?;
     let mut bus = Bus::open(&with.redis, &with.crew).await?;
     let (api, known) = test::preflight(setup).await?;
     let places = gather(&mut bus, with, stop.clone()).await?;
@@ -84,6 +87,8 @@ pub async fn coordinate(
     });
     let (mut whole, workers) = merged(&schedule.rooms, parts.collect());
     whole.interrupted |= crew.interrupted;
+    let seen = crew.server_from.zip(crew.server_to);
+    whole.server = seen.and_then(|(from, to)| Server::between(&from, &to, whole.tally.packets()));
     let mut report = whole.report(setup);
     report.workers = workers;
     Ok(report)
@@ -105,9 +110,12 @@ async fn gather(bus: &mut Bus, with: &Coordination, stop: watch::Receiver<bool>)
                     claimed.push(name);
                 }
             }
-            // Where another coordinator was quicker, those it left come back to the queue by themselves.
             if claimed.len() == with.workers {
                 return Ok(claimed);
+            }
+            // Another coordinator was quicker; what it left is for whoever can make use of it.
+            for name in claimed {
+                bus.wait_for_work(&name).await?;
             }
         }
         if *stop.borrow() {
@@ -123,8 +131,13 @@ async fn gather(bus: &mut Bus, with: &Coordination, stop: watch::Receiver<bool>)
 /// Workers at work.
 struct Crew {
     bus: Bus,
+    /// Names this run among others of the same workers.
+    run: String,
     hands: Vec<Hand>,
-    replies: mpsc::Receiver<Result<Reply, CrewError>>,
+    replies: Letters<Reply>,
+    /// The server at both ends of the window.
+    server_from: Option<Sight>,
+    server_to: Option<Sight>,
     stop: watch::Receiver<bool>,
     progress: watch::Sender<Progress>,
     interrupted: bool,
@@ -141,18 +154,20 @@ impl Crew {
         progress: watch::Sender<Progress>,
     ) -> Result<Crew, CrewError> {
         let start_us = bus.now_us().await? + HEAD_START_US;
-        let (of, reply_to) = (places.len(), crate::proto::id::random("run-"));
+        let (of, run) = (places.len(), crate::proto::id::random("run-"));
         let task = Task::of(setup);
         let mut hands = Vec::new();
         for (index, place) in places.into_iter().enumerate() {
             let task = Box::new(task.clone());
-            bus.order(&place, &Order::Begin { task, index, of, start_us, reply_to: reply_to.clone() }).await?;
+            let what = What::Begin { task, index, of, start_us };
+            bus.order(&place, &Order { run: run.clone(), what }).await?;
             let participants = schedule.part(index, of).arrivals.len() as u64;
             let (offset, progress) = (Offset::default(), Progress { total: participants, ..Progress::default() });
             hands.push(Hand { place, participants, offset, progress, heard: Instant::now(), result: None });
         }
-        let (alive_told, replies) = (Instant::now(), bus.replies(&reply_to));
-        Ok(Crew { bus, hands, replies, stop, progress, interrupted: false, alive_told })
+        let (alive_told, replies) = (Instant::now(), bus.replies(&run));
+        let (server_from, server_to) = (None, None);
+        Ok(Crew { bus, run, hands, replies, server_from, server_to, stop, progress, interrupted: false, alive_told })
     }
 
     /// The course of the test.
@@ -160,17 +175,27 @@ impl Crew {
         self.until(|crew| crew.hands.iter().all(|hand| hand.waits(Stage::Settling)), None).await?;
         if !self.is_stopped() {
             let at_us = self.bus.now_us().await? + CUE_US;
-            self.order_all(&Order::Measure { at_us }).await?;
-            let window = setup.duration.map(|duration| Instant::now() + duration);
+            self.order_all(What::Measure { at_us }).await?;
+            self.server_from = Some(self.sight(setup).await);
+            // The cue to end takes its time as well.
+            let cue = Duration::from_micros(CUE_US.unsigned_abs());
+            let window = setup.duration.map(|duration| Instant::now() + duration.saturating_sub(cue));
             self.until(|crew| !crew.hands.iter().any(Hand::works), window).await?;
         }
         self.interrupted = self.is_stopped() && setup.duration.is_some();
         let at_us = self.bus.now_us().await? + CUE_US;
-        self.order_all(&Order::Collect { at_us }).await?;
+        self.order_all(What::Collect { at_us }).await?;
+        self.server_to = Some(self.sight(setup).await);
         let limit = Instant::now() + HARVEST_PATIENCE;
         self.patiently(|crew| crew.hands.iter().all(|hand| hand.waits(Stage::Ending)), limit).await?;
-        self.order_all(&Order::Leave).await?;
+        self.order_all(What::Leave).await?;
         self.patiently(|crew| !crew.hands.iter().any(Hand::works), limit).await
+    }
+
+    /// The server at the time of the cue that was just given.
+    async fn sight(&self, setup: &Setup) -> Sight {
+        sleep(Duration::from_micros(CUE_US.unsigned_abs())).await;
+        Sight::now(setup).await
     }
 
     fn is_stopped(&self) -> bool {
@@ -199,6 +224,8 @@ impl Crew {
         let stopped = self.is_stopped();
         let limit = limit.unwrap_or_else(|| Instant::now() + HARVEST_PATIENCE);
         let reply = tokio::select! {
+            // What lies there was said in time, however late we get to it.
+            biased;
             reply = self.replies.recv() => Some(reply.ok_or(CrewError::Stopped)??),
             () = sleep_until(limit.min(Instant::now() + LOOK_INTERVAL)) => None,
             _ = stop.wait_for(|stop| *stop), if !stopped => None,
@@ -219,12 +246,15 @@ impl Crew {
 
     /// Notices the dead, tells the living that we live, and those who watch how it stands.
     async fn look_after(&mut self) -> Result<(), CrewError> {
-        for hand in self.hands.iter_mut().filter(|hand| hand.works() && hand.heard.elapsed() > WORKER_PATIENCE) {
-            hand.result = Some(Err("fell silent".to_owned()));
+        let silent = |hand: &Hand| hand.works() && hand.heard.elapsed() > WORKER_PATIENCE;
+        if self.hands.iter().any(silent) && self.has_read_all().await? {
+            for hand in self.hands.iter_mut().filter(|hand| silent(hand)) {
+                hand.result = Some(Err("fell silent".to_owned()));
+            }
         }
         if self.alive_told.elapsed() >= Duration::from_secs(1) {
             self.alive_told = Instant::now();
-            self.order_all(&Order::Alive).await?;
+            self.order_all(What::Alive).await?;
             self.progress.send_replace(self.told());
         }
         Ok(())
@@ -246,20 +276,25 @@ impl Crew {
         all
     }
 
-    async fn order_all(&mut self, order: &Order) -> Result<(), CrewError> {
+    async fn has_read_all(&mut self) -> Result<bool, CrewError> {
+        Ok(self.bus.unread_replies(&self.run).await? == 0 && self.replies.is_empty())
+    }
+
+    async fn order_all(&mut self, what: What) -> Result<(), CrewError> {
+        let order = Order { run: self.run.clone(), what };
         let places: Vec<String> =
             self.hands.iter().filter(|hand| hand.works()).map(|hand| hand.place.clone()).collect();
         for place in places {
-            self.bus.order(&place, order).await?;
+            self.bus.order(&place, &order).await?;
         }
         Ok(())
     }
 
     /// Whoever still works need not any more.
     async fn dismiss(&mut self) {
-        for order in [Order::Collect { at_us: 0 }, Order::Leave] {
+        for what in [What::Collect { at_us: 0 }, What::Leave] {
             // They end by themselves when nothing is heard of us.
-            let _ = self.order_all(&order).await;
+            let _ = self.order_all(what).await;
         }
     }
 }

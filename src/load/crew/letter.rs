@@ -24,11 +24,17 @@ pub struct Task {
     pub single_connection: bool,
 }
 
-/// From the coordinator to a worker.
+/// From a coordinator to a worker. Answers go to the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Order {
-    /// Begin with every `of`-th arrival from the `index`-th on, when Redis's clock says `start_us`. Answers go to `reply_to`.
-    Begin { task: Box<Task>, index: usize, of: usize, start_us: i64, reply_to: String },
+pub struct Order {
+    pub run: String,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum What {
+    /// Begin with every `of`-th arrival from the `index`-th on, when Redis's clock says `start_us`.
+    Begin { task: Box<Task>, index: usize, of: usize, start_us: i64 },
     /// What counts is measured from then on.
     Measure { at_us: i64 },
     /// To then.
