@@ -442,6 +442,9 @@ pub const NODE_FRESH_SECONDS: i64 = 5;
 /// Whole seconds after which an entry is late that is written every two.
 pub const NODE_LATE_SECONDS: i64 = 3;
 
+/// Seconds it is remembered of a node that it was struck from the list: by then all its people have asked for their rooms.
+pub const NODE_STRUCK_SECONDS: u64 = 30;
+
 /// How often nodes are looked after whose participants are connected here.
 pub const NODE_WATCH_INTERVAL: Duration = Duration::from_millis(500);
 

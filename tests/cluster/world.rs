@@ -134,9 +134,7 @@ impl World {
 
     /// What others know that node by.
     pub fn id(&self, node: usize) -> String {
-        let lines = self.nodes[node].lines();
-        let joined = lines.iter().find(|line| line["fields"]["message"] == "joined the cluster");
-        joined.expect("it is in the cluster")["fields"]["node"].as_str().expect("an id").to_owned()
+        self.nodes[node].id()
     }
 
     pub async fn listed(&self) -> usize {
