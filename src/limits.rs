@@ -442,10 +442,17 @@ pub const OWNER_PARALLEL_MAX: usize = 64;
 /// Whole seconds after which a node's entry is stale (CLUSTER.md §5.3).
 pub const NODE_FRESH_SECONDS: i64 = 5;
 
+/// Whole seconds after which an entry is late that is written every two.
+pub const NODE_LATE_SECONDS: i64 = 3;
+
+/// Seconds it is remembered of a node that it was struck from the list: by then all its people have asked for their rooms.
+pub const NODE_STRUCK_SECONDS: u64 = 30;
+
 /// How often nodes are looked after whose participants are connected here.
 pub const NODE_WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Looks at which nobody may listen for a node in a row: connecting again takes a quarter of a second and some.
+/// Looks at which nobody may listen for a node in a row: connecting again takes a quarter of a second and some. As many until
+/// a node that was asked for a late entry must have written it.
 pub const NODE_MUTE_LOOKS: u32 = 2;
 
 /// Looks at which a node's entry may be missing in a row: it is written every two seconds.
@@ -463,14 +470,11 @@ pub const PLACE_ATTEMPTS: usize = 4;
 /// How often the store is swept.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Rooms whose listeners one sweep counts: one command of 40 kB. 100,000 rooms take a quarter of an hour.
-pub const SWEEP_LISTENED_MAX: usize = 512;
+/// Rooms one sweep goes through, about: some 600 kB in four commands of a millisecond or two. 100,000 take four minutes.
+pub const SWEEP_SLICE: usize = 2_048;
 
 /// Seconds a node stays listed after its entry went stale: others have seen by then that it is gone.
 pub const NODE_DEAD_SECONDS: i64 = 10;
-
-/// Ghosts removed by one sweep; the rest waits for the next.
-pub const SWEEP_ROOMS_MAX: usize = 10_000;
 
 /// Participants of other nodes waiting for this one's attention.
 pub const ARRIVALS_MAX: usize = 1_024;

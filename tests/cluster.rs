@@ -12,6 +12,7 @@ mod cluster {
     #[allow(dead_code, reason = "other tests run the binary in other ways")]
     mod lkops;
     mod meeting;
+    mod namespace;
     mod redis_link;
     mod redis_server;
     #[path = "../e2e/server.rs"]

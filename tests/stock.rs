@@ -8,6 +8,9 @@ mod stock {
     #[allow(dead_code, reason = "other tests run the binary in other ways")]
     mod lkops;
     mod mixed;
+    #[path = "../cluster/namespace.rs"]
+    #[allow(dead_code, reason = "other tests cut nodes off")]
+    mod namespace;
     mod orders;
     #[path = "../cluster/redis_link.rs"]
     #[allow(dead_code, reason = "other tests disturb Redis")]

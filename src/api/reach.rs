@@ -40,7 +40,7 @@ impl Reach {
                     timeout: config.create_room_timeout,
                     backoff: Duration::ZERO,
                 };
-                Ok(member.call_patiently(&method::CREATE_ROOM, &[&node], &request, patience).await?)
+                Ok(member.caller().call(&method::CREATE_ROOM, &[&node], &request, patience).await?)
             }
         }
     }

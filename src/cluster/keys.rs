@@ -51,6 +51,11 @@ pub const SIP_DISPATCH_RULES: &str = "sip_dispatch_rule";
 /// String, our own: which node sweeps.
 pub const SWEEPER: &str = "lkops_sweeper";
 
+/// String, our own: that this node was found dead and struck from the list. The braces keep it in one slot with the list.
+pub fn struck(node: &str) -> String {
+    format!("{{nodes}}_lkops_struck:{node}")
+}
+
 /// Hash: identity → `livekit.ParticipantInfo`.
 pub fn participants(room: &str) -> String {
     format!("room_participants:{room}")

@@ -292,28 +292,12 @@ impl Member {
         topic: &[&str],
         request: &Req,
     ) -> Result<Res, RpcError> {
-        self.call_patiently(method, topic, request, self.patience).await
+        self.caller.call(method, topic, request, self.patience).await
     }
 
-    pub async fn call_patiently<Req: Message, Res: Message + Default>(
-        &self,
-        method: &Method<Req, Res>,
-        topic: &[&str],
-        request: &Req,
-        patience: Patience,
-    ) -> Result<Res, RpcError> {
-        self.caller.call(method, topic, request, patience).await
-    }
-
-    /// Everybody's answers until the time is over.
-    pub async fn call_all<Req: Message, Res: Message + Default>(
-        &self,
-        method: &Method<Req, Res>,
-        topic: &[&str],
-        request: &Req,
-        patience: Duration,
-    ) -> Vec<Res> {
-        self.caller.call_all(method, topic, request, patience).await
+    /// For calls with another patience, or on everybody.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     async fn relay<Out: Message + 'static, In: Message + Default + 'static>(
@@ -458,7 +442,7 @@ impl Member {
     async fn begin_elsewhere(&self, node: &str, room: &str) {
         let request = CreateRoomRequest { name: room.to_owned(), ..CreateRoomRequest::default() };
         let patience = Patience::once(HAND_OVER_TIMEOUT);
-        if let Err(error) = self.call_patiently(&method::CREATE_ROOM, &[node], &request, patience).await {
+        if let Err(error) = self.caller.call(&method::CREATE_ROOM, &[node], &request, patience).await {
             tracing::info!(room, node, %error, "the room begins there when the first of its people comes");
         }
     }

@@ -7,7 +7,10 @@ use super::method::{RELAY_SIGNAL, SIGNAL};
 use super::owner::Neighbours;
 use super::redis::{Redis, StoreError};
 use super::{channel, node};
-use crate::limits::{NODE_FRESH_SECONDS, NODE_MISSING_LOOKS, NODE_MUTE_LOOKS, NODE_WATCH_INTERVAL};
+use crate::limits::{
+    NODE_FRESH_SECONDS, NODE_LATE_SECONDS, NODE_MISSING_LOOKS, NODE_MUTE_LOOKS, NODE_STRUCK_SECONDS,
+    NODE_WATCH_INTERVAL,
+};
 use crate::proto::Node;
 use prost::Message;
 use redis::{Cmd, Script};
@@ -18,13 +21,22 @@ use tokio::time::sleep;
 
 /// Its statistics are recent; an entry without any is the reference's while it starts.
 pub fn is_fresh(node: &Node, now_s: i64) -> bool {
-    node.stats.as_ref().is_none_or(|s| now_s - s.updated_at < NODE_FRESH_SECONDS)
+    age_s(node, now_s) < NODE_FRESH_SECONDS
 }
 
-/// `KEYS`: nodes. `ARGV`: node, the entry as it was seen. A node that has written a newer one lives.
+/// Zero without statistics.
+fn age_s(node: &Node, now_s: i64) -> i64 {
+    node.stats.as_ref().map_or(0, |s| now_s - s.updated_at)
+}
+
+/// `KEYS`: nodes, the mark. `ARGV`: node, the entry as it was seen (empty: none), seconds the mark stays. A node that has written
+/// a newer one lives.
 static EVICT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then return redis.call('HDEL', KEYS[1], ARGV[1]) end return 0",
+        r"
+        if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+        redis.call('SET', KEYS[2], '1', 'EX', ARGV[3])
+        return redis.call('HDEL', KEYS[1], ARGV[1])",
     )
 });
 
@@ -58,20 +70,37 @@ pub enum Sight {
     Well,
     /// Nobody listens for it. It may just be connecting again.
     Mute,
+    /// The entry should have been written again by now, and nobody can tell who listens. The node is asked for it.
+    Late,
     /// Somebody listens, but there is no entry. The store may have lost it; the node is asked to write it again.
     Missing,
     /// The entry is old.
     Stale,
+    /// There is no entry, for others have found the node dead.
+    Struck,
 }
 
 impl Sight {
+    /// `age_s`: of its entry, if there is one. `is_heard`: if anybody can tell.
+    fn of(age_s: Option<i64>, is_steady: bool, is_heard: Option<bool>) -> Sight {
+        match age_s {
+            Some(NODE_FRESH_SECONDS..) => Sight::Stale,
+            // What others wrote before Redis came back, and who listens by then, says little.
+            Some(_) if !is_steady => Sight::Well,
+            _ if is_heard == Some(false) => Sight::Mute,
+            Some(NODE_LATE_SECONDS..) if is_heard.is_none() => Sight::Late,
+            Some(_) => Sight::Well,
+            None => Sight::Missing,
+        }
+    }
+
     /// Looks in a row after which such a node is dead.
     fn doubts_max(self) -> Option<u32> {
         match self {
             Sight::Well => None,
-            Sight::Mute => Some(NODE_MUTE_LOOKS),
+            Sight::Mute | Sight::Late => Some(NODE_MUTE_LOOKS),
             Sight::Missing => Some(NODE_MISSING_LOOKS),
-            Sight::Stale => Some(0),
+            Sight::Stale | Sight::Struck => Some(0),
         }
     }
 }
@@ -163,21 +192,28 @@ impl Watchers {
     async fn look(&self, node: &str) -> Result<(Sight, Vec<u8>), StoreError> {
         let entry: Option<Vec<u8>> = self.redis.query(&Cmd::hget(keys::NODES, node)).await?;
         let now_s = self.redis.clock().unix_s();
-        let fresh = entry.as_ref().map(|e| Node::decode(e.as_slice()).is_ok_and(|n| is_fresh(&n, now_s)));
-        if fresh.is_none() {
+        // Nobody can read it: as old as can be.
+        let age_of = |e: &Vec<u8>| Node::decode(e.as_slice()).map_or(i64::MAX, |node| age_s(&node, now_s));
+        let age_s = entry.as_ref().map(age_of);
+        let is_steady = self.redis.is_steady();
+        let is_heard = if is_steady { is_heard(&self.redis, node).await? } else { None };
+        let sight = match entry {
+            None if self.is_struck(node).await? => Sight::Struck,
+            _ => Sight::of(age_s, is_steady, is_heard),
+        };
+        if matches!(sight, Sight::Late | Sight::Missing) {
             node::nudge(&self.bus, node);
         }
-        let sight = match fresh {
-            Some(false) => Sight::Stale,
-            _ if self.redis.is_steady() && is_heard(&self.redis, node).await? == Some(false) => Sight::Mute,
-            Some(true) => Sight::Well,
-            None => Sight::Missing,
-        };
         Ok((sight, entry.unwrap_or_default()))
     }
 
     async fn evict(&self, node: &str, entry: &[u8]) -> Result<(), StoreError> {
-        self.redis.run(EVICT.key(keys::NODES).arg(node).arg(entry)).await
+        let mut script = EVICT.key(keys::NODES);
+        self.redis.run(script.key(keys::struck(node)).arg(node).arg(entry).arg(NODE_STRUCK_SECONDS)).await
+    }
+
+    async fn is_struck(&self, node: &str) -> Result<bool, StoreError> {
+        Ok(self.redis.query::<Option<String>>(&Cmd::get(keys::struck(node))).await?.is_some())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Watched>> {
@@ -189,6 +225,27 @@ impl Watchers {
 mod tests {
     use super::*;
     use crate::proto::NodeStats;
+
+    #[test]
+    fn what_a_look_shows() {
+        let cases = [
+            (Some(2), true, Some(true), Sight::Well),
+            (Some(4), true, Some(true), Sight::Well),
+            (Some(2), true, None, Sight::Well),
+            (Some(3), true, None, Sight::Late),
+            (Some(3), false, None, Sight::Well),
+            (Some(0), true, Some(false), Sight::Mute),
+            (Some(5), true, Some(true), Sight::Stale),
+            (Some(5), false, None, Sight::Stale),
+            (None, true, Some(true), Sight::Missing),
+            (None, true, None, Sight::Missing),
+            (None, false, None, Sight::Missing),
+            (None, true, Some(false), Sight::Mute),
+        ];
+        for (age_s, is_steady, is_heard, expected) in cases {
+            assert_eq!(Sight::of(age_s, is_steady, is_heard), expected, "{age_s:?} {is_steady} {is_heard:?}");
+        }
+    }
 
     #[test]
     fn five_seconds_make_a_node_stale() {

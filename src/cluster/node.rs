@@ -141,13 +141,21 @@ impl Beat {
         }
         let entry = self.entry(stats, redis.clock().unix_s()).encode_to_vec();
         let added: u64 = redis.query(&Cmd::hset(keys::NODES, &self.identity.id, entry)).await?;
-        if added > 0
-            && let Err(error) = version::announce(redis, &self.identity.id).await
-        {
-            tracing::debug!(%error, "operators do not see which release this is");
+        if added > 0 {
+            self.introduce(redis).await;
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(added > 0)
+    }
+
+    /// To go with a new entry.
+    async fn introduce(&self, redis: &Redis) {
+        if let Err(error) = version::announce(redis, &self.identity.id).await {
+            tracing::debug!(%error, "operators do not see which release this is");
+        }
+        if let Err(error) = redis.query::<()>(&Cmd::del(keys::struck(&self.identity.id))).await {
+            tracing::debug!(%error, "it may still be said to be dead");
+        }
     }
 
     fn entry(&self, stats: NodeStats, now_s: i64) -> Node {

@@ -1,5 +1,6 @@
 //! Removes what nobody has from the store, all the time and by one node at a time: entries of dead nodes, rooms given to
-//! nodes that are gone or have not got them, and records of rooms without a node. A room is removed only when it was a ghost at two sweeps running,
+//! nodes that are gone or have not got them, and records of rooms without a node. It goes through the rooms in slices, so that
+//! a sweep costs the same however many there are. A room is removed only when it was a ghost at two sweeps running,
 //! so that a node that comes back finds its rooms; and even then it would put them back.
 
 use super::channel;
@@ -8,12 +9,11 @@ use super::method::DELETE_ROOM;
 use super::neighbours::is_fresh;
 use super::records;
 use super::redis::{Redis, StoreError};
-use crate::limits::{NODE_DEAD_SECONDS, REDIS_STEADY, SWEEP_INTERVAL, SWEEP_LISTENED_MAX, SWEEP_ROOMS_MAX};
+use crate::limits::{NODE_DEAD_SECONDS, REDIS_STEADY, SWEEP_INTERVAL, SWEEP_SLICE};
 use crate::proto::Node;
 use prost::Message;
 use redis::{Cmd, Script};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::LazyLock;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -29,20 +29,32 @@ static FORGET: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// `KEYS`: a hash. `ARGV`: cursor, count. As HSCAN, but the fields without their values, which may be long.
+static SCAN_FIELDS: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+        local fields = {}
+        for at = 1, #page[2], 2 do fields[#fields + 1] = page[2][at] end
+        return { page[1], fields }",
+    )
+});
+
 /// A room and the node it was given to; an empty node: it was given to none.
-type Ghost = (String, String);
+type Seat = (String, String);
 
 pub struct Sweeper {
     redis: Redis,
     node: String,
-    suspects: BTreeSet<Ghost>,
-    /// Up to where in the map rooms were listened for.
-    listened: String,
+    suspects: BTreeSet<Seat>,
+    /// Cursors: how far through the map it is, and through the records.
+    in_map: u64,
+    in_records: u64,
 }
 
 impl Sweeper {
     pub fn new(redis: Redis, node: &str) -> Sweeper {
-        Sweeper { redis, node: node.to_owned(), suspects: BTreeSet::new(), listened: String::new() }
+        Sweeper { redis, node: node.to_owned(), suspects: BTreeSet::new(), in_map: 0, in_records: 0 }
     }
 
     /// Never returns.
@@ -63,28 +75,27 @@ impl Sweeper {
             return Ok(());
         }
         let living = self.sweep_nodes().await?;
-        let ghosts = self.ghosts(&living).await?;
-        for ghost in ghosts.intersection(&self.suspects) {
-            self.forget(ghost).await?;
+        let seats = self.next_seats().await?;
+        let ghosts = self.ghosts(seats, &living).await?;
+        let (gone, suspects) = ghosts.into_iter().partition(|ghost| self.suspects.contains(ghost));
+        self.suspects = suspects;
+        for ghost in gone {
+            self.forget(&ghost).await?;
         }
-        self.suspects = ghosts;
         Ok(())
     }
 
     /// Whoever swept last goes on, until it fails to for a while.
     async fn is_our_turn(&self) -> Result<bool, StoreError> {
         let seconds = 2 * SWEEP_INTERVAL.as_secs() + SWEEP_INTERVAL.as_secs() / 2;
-        let mut take = redis::cmd("SET");
-        take.arg(keys::SWEEPER).arg(&self.node).arg("EX").arg(seconds).arg("NX");
-        if self.redis.query::<Option<String>>(&take).await?.is_some() {
-            return Ok(true);
-        }
         let who: Option<String> = self.redis.query(&Cmd::get(keys::SWEEPER)).await?;
-        if who.as_deref() != Some(&self.node) {
-            return Ok(false);
+        let mut take = redis::cmd("SET");
+        take.arg(keys::SWEEPER).arg(&self.node).arg("EX").arg(seconds);
+        match who {
+            None => Ok(self.redis.query::<Option<String>>(take.arg("NX")).await?.is_some()),
+            Some(who) if who == self.node => self.redis.query::<()>(&take).await.map(|()| true),
+            Some(_) => Ok(false),
         }
-        self.redis.query::<()>(redis::cmd("EXPIRE").arg(keys::SWEEPER).arg(seconds)).await?;
-        Ok(true)
     }
 
     /// Strikes dead nodes from the list; returns those there are.
@@ -103,38 +114,54 @@ impl Sweeper {
         Ok(living)
     }
 
+    /// The next rooms of the map and of the records, and the suspects that still are where they were.
+    async fn next_seats(&mut self) -> Result<BTreeSet<Seat>, StoreError> {
+        let mut scan = redis::cmd("HSCAN");
+        scan.arg(keys::ROOM_NODES).arg(self.in_map).arg("COUNT").arg(SWEEP_SLICE);
+        let (in_map, map): (u64, Vec<Seat>) = self.redis.query(&scan).await?;
+        let mut scan = SCAN_FIELDS.key(keys::ROOMS);
+        let scan = scan.arg(self.in_records).arg(SWEEP_SLICE);
+        let (in_records, recorded): (u64, BTreeSet<String>) = self.redis.run(scan).await?;
+        (self.in_map, self.in_records) = (in_map, in_records);
+        let suspects = self.suspects.iter().map(|(room, _)| room.clone());
+        let rooms: BTreeSet<String> = recorded.iter().cloned().chain(suspects).collect();
+        let mut seats = self.seats_of(rooms.into_iter().collect()).await?;
+        seats.retain(|seat| recorded.contains(&seat.0) || self.suspects.contains(seat));
+        seats.extend(map);
+        Ok(seats)
+    }
+
+    async fn seats_of(&self, rooms: Vec<String>) -> Result<BTreeSet<Seat>, StoreError> {
+        let mut seats = BTreeSet::new();
+        for rooms in rooms.chunks(SWEEP_SLICE) {
+            let nodes: Vec<Option<String>> = self.redis.query(&Cmd::hmget(keys::ROOM_NODES, rooms)).await?;
+            seats.extend(rooms.iter().cloned().zip(nodes.into_iter().map(Option::unwrap_or_default)));
+        }
+        Ok(seats)
+    }
+
     /// Rooms of nodes that are not there, rooms that the nodes that are there have not got, and records without a node.
-    async fn ghosts(&mut self, living: &BTreeSet<String>) -> Result<BTreeSet<Ghost>, StoreError> {
-        let map: BTreeMap<String, String> = self.redis.query(&Cmd::hgetall(keys::ROOM_NODES)).await?;
-        let names: Vec<String> = self.redis.query(&Cmd::hkeys(keys::ROOMS)).await?;
-        let homeless =
-            names.into_iter().filter(|n| !map.contains_key(n)).map(|n| (n, String::new())).collect::<Vec<_>>();
-        let (held, orphans): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            map.into_iter().partition(|(_, node)| living.contains(node));
+    async fn ghosts(&self, seats: BTreeSet<Seat>, living: &BTreeSet<String>) -> Result<BTreeSet<Seat>, StoreError> {
+        let (held, orphans): (Vec<Seat>, Vec<Seat>) = seats.into_iter().partition(|(_, node)| living.contains(node));
         let unheard = self.unheard(held).await?;
-        Ok(orphans.into_iter().chain(homeless).chain(unheard).take(SWEEP_ROOMS_MAX).collect())
+        Ok(orphans.into_iter().chain(unheard).collect())
     }
 
     /// A node that has a room listens for calls on it. Where nobody does, the store may know the room from before it lost
-    /// something, or whoever was to come never did. Some rooms each time, and the suspects again.
-    async fn unheard(&mut self, held: BTreeMap<String, String>) -> Result<Vec<Ghost>, StoreError> {
+    /// something, or whoever was to come never did.
+    async fn unheard(&self, held: Vec<Seat>) -> Result<Vec<Seat>, StoreError> {
         if !self.sees_listeners() {
             return Ok(Vec::new());
         }
-        let next = held.range::<str, _>((Excluded(self.listened.as_str()), Unbounded)).take(SWEEP_LISTENED_MAX);
-        let next: Vec<&String> = next.map(|(room, _)| room).collect();
-        self.listened = if next.len() < SWEEP_LISTENED_MAX { String::new() } else { next[next.len() - 1].clone() };
-        let suspects = self.suspects.iter().map(|(room, _)| room).filter(|room| held.contains_key(*room));
-        let rooms: BTreeSet<&String> = next.into_iter().chain(suspects).collect();
-        if rooms.is_empty() {
-            return Ok(Vec::new());
-        }
         let channel = |room: &str| channel::request(DELETE_ROOM.service, DELETE_ROOM.name, &[room]);
-        let mut ask = redis::cmd("PUBSUB");
-        rooms.iter().fold(ask.arg("NUMSUB"), |ask, room| ask.arg(channel(room)));
-        let listeners: BTreeMap<String, u64> = self.redis.query(&ask).await?;
-        let unheard = rooms.into_iter().filter(|room| listeners.get(&channel(room)) == Some(&0));
-        Ok(unheard.map(|room| (room.clone(), held[room].clone())).collect())
+        let mut unheard = Vec::new();
+        for seats in held.chunks(SWEEP_SLICE) {
+            let mut ask = redis::cmd("PUBSUB");
+            seats.iter().fold(ask.arg("NUMSUB"), |ask, (room, _)| ask.arg(channel(room)));
+            let listeners: BTreeMap<String, u64> = self.redis.query(&ask).await?;
+            unheard.extend(seats.iter().filter(|(room, _)| listeners.get(&channel(room)) == Some(&0)).cloned());
+        }
+        Ok(unheard)
     }
 
     /// Redis has been there long enough for every node to listen again, and counts all listeners, which a Redis cluster does not.
@@ -142,7 +169,7 @@ impl Sweeper {
         !self.redis.is_cluster() && self.redis.status().borrow().up_for(Instant::now()) >= REDIS_STEADY
     }
 
-    async fn forget(&self, (room, node): &Ghost) -> Result<(), StoreError> {
+    async fn forget(&self, (room, node): &Seat) -> Result<(), StoreError> {
         let script = &mut FORGET.key(keys::ROOM_NODES);
         let is_ghost: bool = self.redis.run(script.key(keys::ROOM_EPOCHS).arg(room).arg(node)).await?;
         if is_ghost {

@@ -3,13 +3,15 @@
 
 use super::redis_server::RedisServer;
 use super::server::{PATIENCE, Server, Setup, goes_on, publish, receives, until_stats};
-use super::world::readiness;
+use super::world::{ended, readiness, rejoin};
+use lkops::client::Ended;
 use lkops::proto::CreateRoomRequest;
+use lkops::proto::leave_request::Action;
 use redis::Cmd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::process::Command;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 /// Two nodes with that `redis` section, and a call across them.
 async fn two_nodes_talk(section: &str) -> [Server; 2] {
@@ -186,4 +188,32 @@ async fn a_redis_cluster_of_three() {
     let nodes = two_nodes_talk(&section).await;
     let rooms = nodes[0].api().list_rooms().await.unwrap();
     assert!(rooms.iter().any(|r| r.name == "r"), "{rooms:?}");
+    a_death_is_noticed(&nodes).await;
+}
+
+/// There nobody can count who listens: the age of the node's entry has to tell.
+async fn a_death_is_noticed(nodes: &[Server; 2]) {
+    let request = CreateRoomRequest { name: "dies".into(), node_id: nodes[0].id(), ..CreateRoomRequest::default() };
+    nodes[0].api().create_room(&request).await.unwrap();
+    let (here, there) = (nodes[0].join("dies", "here").await, nodes[1].join("dies", "there").await);
+    publish(&here).await;
+    until_stats(&there, "media flows", |s| receives(s, 2, 10)).await;
+    let began = now();
+    until("all have known Redis for a while", async || began.elapsed() > Duration::from_secs(3)).await;
+    nodes[0].signal("KILL").await;
+    let died = now();
+    drop(here);
+    let told = ended(&there, PATIENCE).await;
+    assert!(matches!(told, Ended::Dismissed { action: Action::Reconnect, .. }), "{told:?}\n{}", nodes[1].text());
+    let told_after = died.elapsed();
+    let back =
+        [rejoin(&[&nodes[1]], "dies", "there", PATIENCE).await, rejoin(&[&nodes[1]], "dies", "here", PATIENCE).await];
+    println!("killed node, Redis cluster: told after {told_after:?}, back after {:?}", died.elapsed());
+    assert!(died.elapsed() < Duration::from_secs(5), "{}", nodes[1].text());
+    assert!(back.iter().all(|p| p.view().ended.is_none()));
+}
+
+#[allow(clippy::disallowed_methods)]
+fn now() -> Instant {
+    Instant::now()
 }

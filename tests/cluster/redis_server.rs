@@ -26,7 +26,7 @@ pub struct RedisServer {
 
 impl RedisServer {
     pub async fn start() -> RedisServer {
-        RedisServer::with(&[]).await
+        RedisServer::with::<&str>(&[]).await
     }
 
     /// A Sentinel with that configuration.
@@ -34,9 +34,9 @@ impl RedisServer {
         RedisServer::of(vec![config.display().to_string(), "--sentinel".to_owned()]).await
     }
 
-    pub async fn with(arguments: &[&str]) -> RedisServer {
-        let memory = ["--save", "", "--appendonly", "no"];
-        RedisServer::of(memory.iter().chain(arguments).map(|a| (*a).to_owned()).collect()).await
+    pub async fn with<A: AsRef<str>>(arguments: &[A]) -> RedisServer {
+        let memory = ["--save", "", "--appendonly", "no"].map(str::to_owned);
+        RedisServer::of(memory.into_iter().chain(arguments.iter().map(|a| a.as_ref().to_owned())).collect()).await
     }
 
     async fn of(arguments: Vec<String>) -> RedisServer {
@@ -60,8 +60,9 @@ impl RedisServer {
     async fn begin(&mut self) -> bool {
         let mut child = Command::new("redis-server")
             .args(&self.arguments)
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"])
+            .args(["--port", &self.port.to_string(), "--dir"])
             .arg(self.folder.path())
+            .args(if self.binds() { &[][..] } else { &["--bind", "127.0.0.1"] })
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
@@ -72,6 +73,11 @@ impl RedisServer {
         }
         self.child = Some(child);
         true
+    }
+
+    /// Whether it was told which addresses are its own.
+    fn binds(&self) -> bool {
+        self.arguments.iter().any(|a| a == "--bind")
     }
 
     async fn answers(&self) {

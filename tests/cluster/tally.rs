@@ -22,6 +22,9 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// What is longer after a death is told with the log of the nodes.
+const BACK: Duration = Duration::from_secs(5);
+
 /// Ten small frames a second.
 async fn film(somebody: &Participant) {
     let camera = VideoSource { fps: 10, ..VideoSource::p360(80_000) };
@@ -86,18 +89,7 @@ async fn sixty_rooms_move_at_once() {
         let room = format!("r{room}");
         cluster.create(&room, 0).await;
         let nodes = &cluster.world.nodes;
-        let joins = (0..PEOPLE).map(|n| {
-            nodes[n].join(
-                &room,
-                if n == 0 {
-                    "a"
-                } else if n == 1 {
-                    "b"
-                } else {
-                    "c"
-                },
-            )
-        });
+        let joins = nodes.iter().zip(["a", "b", "c"]).map(|(node, who)| node.join(&room, who));
         let here = join_all(joins).await;
         join_all(here.iter().map(film)).await;
         people.extend(here);
@@ -146,6 +138,9 @@ async fn nodes_are_killed_one_after_another() {
         });
         let back = join_all(returns).await;
         println!("{:?}", back.iter().map(|(time, _)| time.as_millis()).collect::<Vec<_>>());
+        if back.iter().any(|(time, _)| *time > BACK) {
+            println!("{}", world.text());
+        }
         times.extend(back.iter().map(|(time, _)| *time));
         world.nodes.remove(0);
         let next = world.node().await;

@@ -1,5 +1,6 @@
 //! A cluster: nodes on one Redis, with what tests ask of them.
 
+use super::namespace::Namespace;
 use super::redis_link::{RedisLink, Weather};
 use super::redis_server::RedisServer;
 use super::server::{PATIENCE, Server, Setup};
@@ -20,6 +21,8 @@ pub struct World {
     pub nodes: Vec<Server>,
     /// Of each node that has a way to Redis of its own.
     links: Vec<RedisLink>,
+    /// Of each node that is in one.
+    pub namespaces: Vec<Namespace>,
     /// Nodes ever started.
     begun: AtomicUsize,
     began: Instant,
@@ -47,10 +50,36 @@ impl World {
         world.all_listed().await
     }
 
-    #[allow(clippy::disallowed_methods)]
+    /// Each in a network namespace of its own.
+    pub async fn in_namespaces(nodes: usize) -> World {
+        let namespaces: Vec<Namespace> = (0..nodes).map(Namespace::new).collect();
+        let outsides = namespaces.iter().map(|n| n.outside.to_string());
+        let bind = ["--protected-mode", "no", "--bind", "127.0.0.1"].map(str::to_owned).into_iter().chain(outsides);
+        let mut world = World::empty_on(RedisServer::with(&bind.collect::<Vec<_>>()).await);
+        for namespace in &namespaces {
+            let setup = world.setup_by(&format!("{}:{}", namespace.outside, world.redis.port));
+            let (ip, name) = (namespace.inside.into(), Some(namespace.name.clone()));
+            world.nodes.push(Server::with(Setup { ip, namespace: name, ..setup }).await);
+        }
+        world.namespaces = namespaces;
+        world.all_listed().await
+    }
+
     async fn empty() -> World {
-        let redis = RedisServer::start().await;
-        World { redis, nodes: Vec::new(), links: Vec::new(), begun: AtomicUsize::new(0), began: Instant::now() }
+        World::empty_on(RedisServer::start().await)
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    fn empty_on(redis: RedisServer) -> World {
+        let namespaces = Vec::new();
+        World {
+            redis,
+            nodes: Vec::new(),
+            links: Vec::new(),
+            namespaces,
+            begun: AtomicUsize::new(0),
+            began: Instant::now(),
+        }
     }
 
     async fn all_listed(self) -> World {
@@ -65,11 +94,16 @@ impl World {
 
     /// In a region of its own, so that new rooms begin where they are asked for as long as that node takes rooms.
     pub fn setup(&self, redis_port: u16) -> Setup {
+        self.setup_by(&format!("127.0.0.1:{redis_port}"))
+    }
+
+    /// The same with any way to Redis.
+    fn setup_by(&self, redis: &str) -> Setup {
         let own = self.begun.fetch_add(1, Ordering::Relaxed) % REGIONS;
         let region = |n| format!("    - {{name: r{n}, lat: 0, lon: {}}}\n", 10 * n);
         let regions: String = (0..REGIONS).map(region).collect();
         let redis = format!(
-            "redis:\n  address: 127.0.0.1:{redis_port}\nregion: r{own}\nnode_selector:\n  kind: regionaware\n  \
+            "redis:\n  address: {redis}\nregion: r{own}\nnode_selector:\n  kind: regionaware\n  \
              sysload_limit: 1000\n  regions:\n{regions}\n"
         );
         Setup { more: Box::leak(redis.into_boxed_str()), ..Setup::default() }
@@ -100,9 +134,7 @@ impl World {
 
     /// What others know that node by.
     pub fn id(&self, node: usize) -> String {
-        let lines = self.nodes[node].lines();
-        let joined = lines.iter().find(|line| line["fields"]["message"] == "joined the cluster");
-        joined.expect("it is in the cluster")["fields"]["node"].as_str().expect("an id").to_owned()
+        self.nodes[node].id()
     }
 
     pub async fn listed(&self) -> usize {

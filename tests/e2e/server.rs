@@ -27,11 +27,13 @@ pub struct Setup {
     pub rtc: &'static str,
     pub more: &'static str,
     pub env: Vec<(&'static str, String)>,
+    /// The network namespace it runs in, of which `ip` is an address.
+    pub namespace: Option<String>,
 }
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup { ip: IpAddr::from([127, 0, 0, 1]), rtc: "", more: "", env: Vec::new() }
+        Setup { ip: IpAddr::from([127, 0, 0, 1]), rtc: "", more: "", env: Vec::new(), namespace: None }
     }
 }
 
@@ -55,6 +57,20 @@ fn binary() -> String {
     std::env::var("LKOPS_SERVER").unwrap_or_else(|_| env!("CARGO_BIN_EXE_lkops").to_owned())
 }
 
+fn command(namespace: Option<&str>) -> Command {
+    match namespace {
+        Some(name) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", name, &binary()]);
+            command
+        }
+        None => Command::new(binary()),
+    }
+}
+
+/// In a namespace of its own nobody else has any.
+const NAMESPACE_PORTS: [u16; 3] = [7880, 7881, 7882];
+
 /// Ports that were free a moment ago.
 fn free_ports(ip: IpAddr) -> [u16; 3] {
     let listeners = [(); 3].map(|()| TcpListener::bind(SocketAddr::new(ip, 0)).expect("a free port"));
@@ -77,10 +93,11 @@ impl Server {
     }
 
     async fn try_start(setup: &Setup) -> Option<Server> {
-        let [port, tcp_port, udp_port] = free_ports(setup.ip);
+        let ports = setup.namespace.as_ref().map(|_| NAMESPACE_PORTS);
+        let [port, tcp_port, udp_port] = ports.unwrap_or_else(|| free_ports(setup.ip));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), config(setup, port, tcp_port, udp_port)).unwrap();
-        let mut child = Command::new(binary())
+        let mut child = command(setup.namespace.as_deref())
             .args(["serve", "--config"])
             .arg(file.path())
             .env_clear()
@@ -129,6 +146,13 @@ impl Server {
     pub fn lines(&self) -> Vec<serde_json::Value> {
         let log = self.log.borrow();
         log.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    }
+
+    /// What other nodes know it by.
+    pub fn id(&self) -> String {
+        let lines = self.lines();
+        let joined = lines.iter().find(|line| line["fields"]["message"] == "joined the cluster");
+        joined.expect("it is in a cluster")["fields"]["node"].as_str().expect("an id").to_owned()
     }
 
     pub fn text(&self) -> String {

@@ -71,14 +71,17 @@ impl Redis {
             counts: BTreeMap::new(),
             bytes: 0,
         };
-        let redis = Redis {
+        Redis {
             store: Store::default(),
             began: Instant::now(),
             state: Arc::new(Mutex::new(state)),
             frozen: Arc::default(),
-        };
-        tokio::spawn(redis.clone().copy());
-        redis
+        }
+    }
+
+    /// A replica follows from now on, for `fail_over`.
+    pub fn follow(&self) {
+        tokio::spawn(self.clone().copy());
     }
 
     async fn copy(self) {

@@ -151,7 +151,7 @@ impl Rooms {
     /// Who sends nothing any more goes, and so does a room with nobody in it.
     fn look_after(&self) {
         let (now, mut gone, mut empty) = (Instant::now(), Vec::new(), Vec::new());
-        let people = self.air.people.lock().unwrap().clone();
+        let people = self.air.people.lock().unwrap();
         for (room, one) in &mut self.lock().rooms {
             for (identity, seat) in &mut one.people {
                 if people.get(identity) == Some(&seat.session) {
@@ -164,6 +164,7 @@ impl Rooms {
                 empty.push(room.clone());
             }
         }
+        drop(people);
         gone.iter().for_each(|(room, identity, session)| self.exit(room, identity, session));
         empty.iter().for_each(|room| self.close(room));
     }

@@ -2,7 +2,9 @@
 
 use super::resp::Reply;
 use mlua::{Lua, MultiValue, Value};
+use rustc_hash::FxHasher;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -83,6 +85,10 @@ fn value(lua: &Lua, reply: Reply) -> mlua::Result<Value> {
         Reply::Int(n) => Value::Number(n as f64),
         Reply::Bytes(bytes) => Value::String(lua.create_string(bytes)?),
         Reply::Status(text) => Value::String(lua.create_string(text)?),
+        Reply::List(items) => {
+            let items = items.into_iter().map(|item| value(lua, item)).collect::<mlua::Result<Vec<_>>>()?;
+            Value::Table(lua.create_sequence_from(items)?)
+        }
         other => return Err(mlua::Error::runtime(format!("{other:?} in a script"))),
     })
 }
@@ -143,6 +149,7 @@ fn run(keys: &mut Keys, words: &[Vec<u8>]) -> Reply {
             let pair = |(k, v): (&Vec<u8>, &Vec<u8>)| (Reply::Bytes(k.clone()), Reply::Bytes(v.clone()));
             Reply::Map(hash(keys, key).into_iter().flatten().map(pair).collect())
         }
+        "HSCAN" => scan(hash(keys, key), rest),
         "HSET" => {
             let hash = match keys.entry(key.clone()).or_insert_with(|| Entry::Hash(BTreeMap::new())) {
                 Entry::Hash(hash) => hash,
@@ -180,6 +187,25 @@ fn hash<'a>(keys: &'a Keys, key: &[u8]) -> Option<&'a BTreeMap<Vec<u8>, Vec<u8>>
         Some(Entry::Hash(hash)) => Some(hash),
         _ => None,
     }
+}
+
+/// A page in the order of digests, whatever comes and goes between pages; the cursor is the digest to go on from.
+fn scan(hash: Option<&BTreeMap<Vec<u8>, Vec<u8>>>, arguments: &[Vec<u8>]) -> Reply {
+    let number = |word: &[u8]| text(word).parse::<u64>().expect("a number");
+    let (cursor, count) = (number(&arguments[0]), number(&arguments[2]) as usize);
+    let digest = |field: &[u8]| {
+        let mut hasher = FxHasher::default();
+        hasher.write(field);
+        hasher.finish() >> 1
+    };
+    let all = hash.into_iter().flatten().map(|(field, value)| (digest(field), field, value));
+    let mut rest: Vec<_> = all.filter(|(digest, ..)| *digest >= cursor).collect();
+    rest.sort_unstable();
+    // Fields of one digest share a page.
+    let page = rest.iter().position(|(d, ..)| rest.get(count).is_some_and(|(next, ..)| d == next)).unwrap_or(count);
+    let next = rest.get(page).map_or(0, |(digest, ..)| *digest);
+    let pairs = rest.iter().take(page).flat_map(|(_, field, value)| [field, value]);
+    Reply::List(vec![Reply::text(&next.to_string()), Reply::List(pairs.cloned().cloned().map(Reply::Bytes).collect())])
 }
 
 fn set(keys: &mut Keys, key: &[u8], rest: &[Vec<u8>]) -> Reply {

@@ -52,6 +52,7 @@ impl World {
             story: RefCell::default(),
             longest_absence: RefCell::default(),
         });
+        world.redis.follow();
         for _ in 0..size.nodes {
             world.start_node().await;
         }

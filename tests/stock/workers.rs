@@ -143,7 +143,8 @@ async fn our_calls_reach_livekits_workers() {
     let stopped = node.egress().stop(&StopEgressRequest { egress_id: info.egress_id.clone() }).await.unwrap();
     assert_eq!(stopped.status(), EgressStatus::EgressEnding);
     let patience = Duration::from_secs(2);
-    let active = node.call_all(&method::LIST_ACTIVE_EGRESS, &[""], &ListActiveEgressRequest {}, patience).await;
+    let active =
+        node.caller().call_all(&method::LIST_ACTIVE_EGRESS, &[""], &ListActiveEgressRequest {}, patience).await;
     assert_eq!(active, [ListActiveEgressResponse { egress_ids: vec!["EG_1".into()] }]);
 
     let pull = IngressInfo { ingress_id: "IN_1".into(), url: "https://x".into(), ..IngressInfo::default() };

@@ -22,6 +22,13 @@ func ask(bus psrpc.MessageBus) {
 	ctx := context.Background()
 	ingress, key := os.Args[3], os.Args[4]
 
+	// The library asks before Redis knows what it listens to.
+	for try := 0; try < 10; try++ {
+		_, err := io.GetEgress(ctx, &rpc.GetEgressRequest{EgressId: "EG_none"})
+		if code, _ := psrpc.GetErrorCode(err); code != psrpc.Unavailable {
+			break
+		}
+	}
 	egress := func(id string, status livekit.EgressStatus, ended int64) *livekit.EgressInfo {
 		return &livekit.EgressInfo{EgressId: id, RoomId: "RM_1", RoomName: "studio", Status: status, StartedAt: 5,
 			EndedAt: ended, Request: &livekit.EgressInfo_RoomComposite{RoomComposite: &livekit.RoomCompositeEgressRequest{
