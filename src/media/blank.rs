@@ -1,5 +1,6 @@
 //! Frames a leg makes up: silence for audio, black key frames for video (WIRE.md §4.11). Bytes only; `inject` decides when.
 
+use super::put::put;
 use crate::limits::SIF_TRAILER_BYTES;
 use crate::wire::codec::{Codec, vp8};
 
@@ -84,17 +85,6 @@ fn write_h264(trailer: &[u8], out: &mut [u8]) -> Option<usize> {
     let sps = &H264_SPS;
     let idr = size(H264_IDR.len() + trailer.len());
     put(out, 0, &[&[STAP_A], &size(sps.len()), sps, &size(H264_PPS.len()), &H264_PPS, &idr, &H264_IDR, trailer])
-}
-
-/// Writes the parts from `begin` on and returns where they end.
-fn put(out: &mut [u8], begin: usize, parts: &[&[u8]]) -> Option<usize> {
-    let mut at = begin;
-    for part in parts {
-        let end = at + part.len();
-        out.get_mut(at..end)?.copy_from_slice(part);
-        at = end;
-    }
-    Some(at)
 }
 
 #[cfg(test)]

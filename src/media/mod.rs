@@ -30,6 +30,7 @@ mod number_map;
 pub mod outgoing;
 pub mod pace;
 mod playout;
+mod put;
 pub mod quality;
 mod reception;
 pub mod redundancy;
