@@ -27,6 +27,7 @@ mod leg_reports;
 mod lookahead;
 mod nack;
 mod number_map;
+pub mod opening;
 pub mod outgoing;
 pub mod pace;
 mod playout;
