@@ -14,7 +14,7 @@ mod remote;
 mod sent;
 mod trend;
 
-pub use probe::ProbeCluster;
+pub use probe::{ProbeCluster, ProbeInterval, ProbeIntervals};
 pub use sent::Purpose;
 
 use super::bitrate::Bitrate;
@@ -114,6 +114,10 @@ impl Bandwidth {
             in_wake: false,
             opening: Opening::NotYet,
         }
+    }
+
+    pub fn set_probe_intervals(&mut self, intervals: ProbeIntervals) {
+        self.probes.set_intervals(intervals);
     }
 
     fn us(&self, now: Instant) -> i64 {

@@ -42,8 +42,10 @@ pub struct Congestion {
 
 impl Congestion {
     pub fn new(now: Instant, config: &CongestionConfig, allow_pause: Option<bool>) -> Congestion {
+        let mut bandwidth = Bandwidth::new(now);
+        bandwidth.set_probe_intervals(config.probes);
         Congestion {
-            bandwidth: Bandwidth::new(now),
+            bandwidth,
             allocator: Allocator::new(Rules {
                 allow_pause: allow_pause.unwrap_or(config.rules.allow_pause),
                 ..config.rules
