@@ -193,7 +193,7 @@ fn a_table_of_paths() {
 }
 
 fn table_row(complaints: &mut Complaints, name: &str, path: Path) {
-    let mut world = World::new(7, path);
+    let mut world = World::joined(7, path);
     let (settling, after) = (world.run(15 * SECOND), world.run(30 * SECOND));
     println!(
         "{name:<26} {:>5.1} s  {:>5.0} %  {:>8.2} %  {:>13} ms  {:>4} ms  {:>4.1}  {:>5}",
@@ -205,6 +205,8 @@ fn table_row(complaints: &mut Complaints, name: &str, path: Path) {
         after.pictures_per_s,
         after.typical_layer,
     );
+    complaints.check(settling.longest_freeze_ms <= 1_000, format!("{name}, first 15 s: {settling}"));
+    complaints.check(settling.audio_loss < 0.01 + path.loss * 1.5, format!("{name}, first 15 s: {settling}"));
     complaints.check(after.audio_loss < 0.01 + path.loss * 1.5, format!("{name}: {after}"));
     complaints.check(after.longest_freeze_ms <= 1_000, format!("{name}: {after}"));
     complaints.check(after.utilisation > 0.3, format!("{name}: {after}"));

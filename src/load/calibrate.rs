@@ -18,16 +18,8 @@ pub struct Sample {
 
 /// Shapes that tell the costs apart: bursts of one packet and of many, much coming in, many people; those that take more
 /// memory later, for servers give none back.
-pub const SHAPES: [&str; 8] = [
-    "(2ap,15s)",
-    "8x(2a)",
-    "(8a)",
-    "(1vp,40s)",
-    "(2vp,15s)",
-    "(6v,layout=4x4)",
-    "3x(4av)",
-    "(15avp,1s)",
-];
+pub const SHAPES: [&str; 8] =
+    ["(2ap,15s)", "8x(2a)", "(8a)", "(1vp,40s)", "(2vp,15s)", "(6v,layout=4x4)", "3x(4av)", "(15avp,1s)"];
 
 /// Of one core: when others take more, what is measured is them. A hundredth of a core is what watching takes.
 const OTHERS_PERCENT_MAX: f64 = 10.0;

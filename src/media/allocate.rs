@@ -167,6 +167,10 @@ impl Allocator {
         Allocator { rules, raised: None, lowered: None, trial: None, failed: None, penalty: PENALTY_MIN }
     }
 
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Decides what each leg gets of `room`.
     ///
     /// # Cost

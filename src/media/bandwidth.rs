@@ -14,7 +14,7 @@ mod remote;
 mod sent;
 mod trend;
 
-pub use probe::ProbeCluster;
+pub use probe::{ProbeCluster, ProbeInterval, ProbeIntervals};
 pub use sent::Purpose;
 
 use super::bitrate::Bitrate;
@@ -48,6 +48,10 @@ const OVERRUN_US: i64 = 90_000;
 const OVERRUN: f64 = 0.75;
 /// The same where only reports tell the round trip.
 const QUEUED_RTT: Duration = Duration::from_millis(120);
+/// What a probe must find, of what it asked for, for the next to ask for more.
+const OPENED: f64 = 0.9;
+/// What is known by then is all that is waited for.
+const OPENING_MAX: Duration = Duration::from_secs(3);
 
 /// The bandwidth of one connection.
 #[derive(Debug)]
@@ -72,6 +76,20 @@ pub struct Bandwidth {
     unanswered_since: Option<Instant>,
     /// The last packet heard of was part of a probe or key frame, or waited behind one.
     in_wake: bool,
+    opening: Opening,
+}
+
+/// Whether the path is asked what it takes before more than the least is sent over it: once, while nothing is known of it.
+#[derive(Clone, Copy, Debug, Default)]
+enum Opening {
+    #[default]
+    NotYet,
+    /// Since then; the last probe asked for that much.
+    Under {
+        since: Instant,
+        asked: Bitrate,
+    },
+    Over,
 }
 
 impl Bandwidth {
@@ -94,7 +112,12 @@ impl Bandwidth {
             feedback_at: None,
             unanswered_since: None,
             in_wake: false,
+            opening: Opening::NotYet,
         }
+    }
+
+    pub fn set_probe_intervals(&mut self, intervals: ProbeIntervals) {
+        self.probes.set_intervals(intervals);
     }
 
     fn us(&self, now: Instant) -> i64 {
@@ -223,13 +246,8 @@ impl Bandwidth {
         if self.is_queued() {
             self.queued = Some(now);
         }
-        match self.probes.poll_found(now, newest_us) {
-            Some(Found::Passes(bps)) => self.raise(bps),
-            Some(Found::Full { takes, safe }) => {
-                self.raise(safe);
-                self.delay.limit(now, takes);
-            }
-            Some(Found::Nothing) | None => {}
+        if let Some(found) = self.probes.poll_found(now, newest_us) {
+            self.note_found(now, found);
         }
         let rates = self.arriving.latest(SHORT_US).zip(self.arriving.latest(LONG_US));
         let acknowledged = rates.map(|(now, lately)| Acknowledged { now, lately, used: self.loss.sent(lately) });
@@ -241,7 +259,45 @@ impl Bandwidth {
         }
         if reduced {
             self.probes.postpone(now);
+            self.opening = Opening::Over;
         }
+    }
+
+    fn note_found(&mut self, now: Instant, found: Found) {
+        match found {
+            Found::Passes(bps) => self.raise(bps),
+            Found::Full { takes, safe } => {
+                self.raise(safe);
+                self.delay.limit(now, takes);
+            }
+            Found::Nothing => {}
+        }
+        if let Opening::Under { asked, .. } = self.opening
+            && self.estimate() < asked.scaled(OPENED)
+        {
+            self.opening = Opening::Over;
+        }
+    }
+
+    /// Holds a path of which nothing is known to `rate` until probes tell what it takes. Answers whether that began.
+    pub fn open(&mut self, now: Instant, rate: Bitrate) -> bool {
+        let begins = matches!(self.opening, Opening::NotYet) && !self.is_limited();
+        if begins {
+            self.opening = Opening::Under { since: now, asked: Bitrate::ZERO };
+            self.delay.limit(now, rate.as_f64());
+        }
+        begins
+    }
+
+    /// Whether what was asked for last is still to be heard of, or more to be asked for.
+    pub fn is_opening(&self) -> bool {
+        matches!(self.opening, Opening::Under { .. })
+    }
+
+    /// The path takes all that is wanted: there is no limit until it shows one.
+    pub fn finish_opening(&mut self) {
+        self.opening = Opening::Over;
+        self.delay.lift();
     }
 
     /// Takes in the receiver's own estimate; ignored while numbered packets are reported on.
@@ -273,8 +329,16 @@ impl Bandwidth {
         self.feedback_at.is_some_and(|at| now < at + FEEDBACK_STALE)
     }
 
-    /// Feedback that stays out means that nothing gets through.
+    /// Feedback that stays out means that nothing gets through; where there never was any, that it is not sent.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if let Opening::Under { since, .. } = self.opening
+            && now >= since + OPENING_MAX
+        {
+            self.opening = Opening::Over;
+            if self.feedback_at.is_none() {
+                self.delay.lift();
+            }
+        }
         let silent = self.unanswered_since.is_some_and(|since| now >= since + SILENCE + 2 * self.rtt);
         if silent && self.has_feedback(now) {
             self.unanswered_since = Some(now);
@@ -318,7 +382,11 @@ impl Bandwidth {
             return None;
         }
         let sustained = !self.has_feedback(now) && self.remote.is_known();
-        self.probes.poll(now, now_us, self.estimate(), sustained)
+        let cluster = self.probes.poll(now, now_us, self.estimate(), sustained)?;
+        if let Opening::Under { asked, .. } = &mut self.opening {
+            *asked = cluster.rate;
+        }
+        Some(cluster)
     }
 
     /// When to call [`Bandwidth::poll_probe`] and [`Bandwidth::handle_timeout`] next.

@@ -1,5 +1,6 @@
 //! Frames a leg makes up: silence for audio, black key frames for video (WIRE.md §4.11). Bytes only; `inject` decides when.
 
+use super::put::put;
 use crate::limits::SIF_TRAILER_BYTES;
 use crate::wire::codec::{Codec, vp8};
 
@@ -12,10 +13,12 @@ const OPUS_SILENCE: [u8; 80] = {
 const PCMU_SILENCE: [u8; 160] = [0xFF; 160];
 const PCMA_SILENCE: [u8; 160] = [0xD5; 160];
 
-/// A black key frame of 8 x 8 pixels (RFC 6386).
-const VP8_BLACK: [u8; 24] = [
-    0x30, 0x01, 0x00, 0x9D, 0x01, 0x2A, 0x08, 0x00, 0x08, 0x00, 0x02, 0xC0, 0x4C, 0x25, 0xA4, 0x00, 0x03, 0x70, 0x00,
-    0xFE, 0xF8, 0x1F, 0x80, 0x00,
+/// A black key frame of 8 x 8 pixels (RFC 6386). To the byte what LiveKit's servers send: clients that encrypt end to end know
+/// silence and this frame by their hashes, and drop whatever else comes with the trailer. (So they do with any of H264: they
+/// hash its units one by one, but get them together.)
+const VP8_BLACK: [u8; 31] = [
+    0x10, 0x02, 0x00, 0x9D, 0x01, 0x2A, 0x08, 0x00, 0x08, 0x00, 0x00, 0x47, 0x08, 0x85, 0x85, 0x88, 0x85, 0x84, 0x88,
+    0x02, 0x02, 0x00, 0x0C, 0x0D, 0x60, 0x00, 0xFE, 0xFF, 0xAB, 0x50, 0x80,
 ];
 /// A black picture of 2 x 2 pixels, constrained baseline: SPS (one macroblock, cropped), PPS, IDR with one DC coefficient.
 const H264_SPS: [u8; 8] = [0x67, 0x42, 0xC0, 0x0A, 0xDA, 0x7E, 0x22, 0x21];
@@ -84,17 +87,6 @@ fn write_h264(trailer: &[u8], out: &mut [u8]) -> Option<usize> {
     let sps = &H264_SPS;
     let idr = size(H264_IDR.len() + trailer.len());
     put(out, 0, &[&[STAP_A], &size(sps.len()), sps, &size(H264_PPS.len()), &H264_PPS, &idr, &H264_IDR, trailer])
-}
-
-/// Writes the parts from `begin` on and returns where they end.
-fn put(out: &mut [u8], begin: usize, parts: &[&[u8]]) -> Option<usize> {
-    let mut at = begin;
-    for part in parts {
-        let end = at + part.len();
-        out.get_mut(at..end)?.copy_from_slice(part);
-        at = end;
-    }
-    Some(at)
 }
 
 #[cfg(test)]

@@ -34,25 +34,31 @@ impl Degradation {
         ORDER.into_iter().rev().find(|step| *step < self).unwrap_or(self)
     }
 
-    /// What a leg of a camera may have of the ways to forward its track, cheapest first. `is_least_watched` is whether the
-    /// track is among the half fewest watch. `None` is no limit.
-    pub fn allowance(self, ladder: &[Rung], is_least_watched: bool) -> Option<LegAllowance> {
+    /// What a leg of a camera may have. `known` are the layers the track has, whether its publisher sends them now or not
+    /// (bit 0 is layer 0): it stops those nobody takes, and they must not count as gone. `ladder` are the ways to forward it,
+    /// `is_least_watched` whether it is among the half fewest watch. `None` is no limit.
+    pub fn allowance(self, known: u8, wanted: u8, ladder: &[Rung], is_least_watched: bool) -> Option<LegAllowance> {
         let is_paused = self == Degradation::Video || (self == Degradation::LeastWatched && is_least_watched);
         if is_paused {
             return Some(LegAllowance { spatial: 0, temporal: 0, paused: true });
         }
-        let top = ladder.last().filter(|_| self >= Degradation::TopLayers)?;
-        let below = ladder.iter().rev().find(|rung| rung.spatial < top.spatial);
-        let spatial = below.unwrap_or(top).spatial;
+        let top = highest(known, wanted).filter(|_| self >= Degradation::TopLayers)?;
+        let spatial = top.checked_sub(1).and_then(|below| highest(known, below)).unwrap_or(top);
         let temporal = if self >= Degradation::FrameRate { slower(ladder, spatial) } else { u8::MAX };
         Some(LegAllowance { spatial, temporal, paused: false })
     }
 }
 
-/// The temporal layer below the highest of that spatial layer.
+/// The highest of those layers up to one.
+fn highest(known: u8, up_to: u8) -> Option<u8> {
+    (0..=up_to.min(7)).rev().find(|layer| known & (1 << layer) != 0)
+}
+
+/// The temporal layer below the highest of that spatial layer, or of any while it does not flow.
 fn slower(ladder: &[Rung], spatial: u8) -> u8 {
-    let of_layer = ladder.iter().filter(|rung| rung.spatial == spatial).map(|rung| rung.temporal);
-    of_layer.max().unwrap_or(0).saturating_sub(1)
+    let flows = ladder.iter().any(|rung| rung.spatial == spatial);
+    let of_layer = ladder.iter().filter(|rung| rung.spatial == spatial || !flows).map(|rung| rung.temporal);
+    of_layer.max().unwrap_or(u8::MAX).saturating_sub(1)
 }
 
 /// Which of these videos, given by how many watch each, are the half fewest watch: of equals those that come first.
@@ -117,15 +123,24 @@ mod tests {
             (Degradation::Video, false, paused),
         ];
         for (step, least, expected) in cases {
-            assert_eq!(step.allowance(&three, least), expected, "{step:?}");
+            assert_eq!(step.allowance(0b111, 2, &three, least), expected, "{step:?}");
         }
     }
 
     #[test]
     fn a_single_layer_is_kept() {
-        assert_eq!(Degradation::TopLayers.allowance(&ladder(&[(0, 2)]), false), allowed(0, u8::MAX));
-        assert_eq!(Degradation::FrameRate.allowance(&ladder(&[(0, 0)]), false), allowed(0, 0));
-        assert_eq!(Degradation::FrameRate.allowance(&[], false), None, "nothing flows yet");
+        let single = ladder(&[(0, 2)]);
+        assert_eq!(Degradation::TopLayers.allowance(1, 2, &single, false), allowed(0, u8::MAX));
+        assert_eq!(Degradation::FrameRate.allowance(1, 2, &ladder(&[(0, 0)]), false), allowed(0, 0));
+        assert_eq!(Degradation::FrameRate.allowance(0, 2, &[], false), None, "nothing is known yet");
+    }
+
+    #[test]
+    fn a_layer_its_publisher_stopped_does_not_take_the_next_one_along() {
+        let stopped = ladder(&[(0, 0), (0, 2), (1, 1), (1, 2)]);
+        assert_eq!(Degradation::TopLayers.allowance(0b111, 2, &stopped, false), allowed(1, u8::MAX));
+        assert_eq!(Degradation::TopLayers.allowance(0b111, 1, &stopped, false), allowed(0, u8::MAX), "less was wanted");
+        assert_eq!(Degradation::FrameRate.allowance(0b111, 2, &ladder(&[(0, 0), (0, 2)]), false), allowed(1, 1));
     }
 
     #[test]

@@ -29,6 +29,11 @@ pub struct Layers {
 }
 
 impl Layers {
+    /// Those the track has, whether they flow now or not.
+    pub fn known(&self) -> u8 {
+        self.announced | self.flowing
+    }
+
     /// The highest of `mask` up to `layer`, else the lowest above it; `layer` itself of an empty mask.
     fn nearest(mask: u8, layer: u8) -> u8 {
         let layer = layer.min(7);

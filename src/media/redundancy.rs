@@ -2,6 +2,7 @@
 //! the track's history has. Decided by `down_track`, written by the shard just before the packet is sealed.
 
 use super::arrival::{RED_BLOCKS_MAX, Span};
+use super::put::put;
 use super::up_track::UpTrack;
 
 /// Frames this long or longer go as plain Opus: a block header has ten bits for the length, and such a packet is as large as the
@@ -40,13 +41,13 @@ impl Redundancy {
         let (mut at, oldest_first) = (0, || blocks.iter().rev().flatten());
         for (offset, payload) in oldest_first() {
             let [_, high, middle, low] = (u32::from(*offset) << 10 | payload.len() as u32).to_be_bytes();
-            at = put(out, at, &[FOLLOWED | self.opus, high, middle, low])?;
+            at = put(out, at, &[&[FOLLOWED | self.opus, high, middle, low]])?;
         }
-        at = put(out, at, &[self.opus])?;
+        at = put(out, at, &[&[self.opus]])?;
         for (_, payload) in oldest_first() {
-            at = put(out, at, payload)?;
+            at = put(out, at, &[payload])?;
         }
-        at = put(out, at, frame)?;
+        at = put(out, at, &[frame])?;
         Some(Span { begin: 0, bytes: at as u16 })
     }
 
@@ -58,10 +59,4 @@ impl Redundancy {
         let fits = !payload.is_empty() && payload.len() < FRAME_BYTES_MAX && offset <= OFFSET_MAX;
         fits.then_some((offset as u16, payload))
     }
-}
-
-fn put(out: &mut [u8], begin: usize, part: &[u8]) -> Option<usize> {
-    let end = begin + part.len();
-    out.get_mut(begin..end)?.copy_from_slice(part);
-    Some(end)
 }

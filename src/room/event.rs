@@ -33,6 +33,7 @@ impl Room {
             Event::Speakers { peer, levels } => self.handle_speakers(peer, levels),
             Event::Quality { peer, tracks, legs } => self.handle_quality(peer, tracks, legs),
             Event::StreamState { peer, legs } => self.handle_stream_state(peer, &legs),
+            Event::Kept { leg, kept, .. } => self.kept_changed(leg, kept),
             Event::TrackStarted { track } => debug!(?track, "first packet"),
             Event::Layers { track, flowing } => debug!(?track, flowing, "layers"),
             Event::LegStarted { leg } => debug!(?leg, "first packet to a subscriber"),

@@ -10,7 +10,7 @@ use super::timers::Timer;
 use crate::limits::SUBSCRIPTIONS_MAX;
 use crate::proto::signal_response::Message;
 use crate::proto::{UpdateTrackSettings, VideoQuality};
-use crate::shard::{Codec, Command};
+use crate::shard::{Codec, Command, Kept, LegKey};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -83,6 +83,16 @@ impl Room {
         }
     }
 
+    /// The node's load leaves a subscriber more or less: its publisher need not send what nobody gets.
+    pub(super) fn kept_changed(&mut self, leg: LegKey, kept: Kept) {
+        let Some((subscriber, sid)) = self.legs.get(&leg).cloned() else { return };
+        let subscription = self.people.get_mut(&subscriber).and_then(|p| p.subscriptions.get_mut(&sid));
+        if let Some(leg) = subscription.and_then(|s| s.leg.as_mut()) {
+            leg.kept = kept;
+            self.quality_changed(&sid);
+        }
+    }
+
     pub(super) fn pause_unwanted(&mut self, now: Instant) {
         let due = |d: &Demand| d.due().is_some_and(|at| at <= now);
         let sids: Vec<String> = self.demands.iter().filter(|(_, d)| due(d)).map(|(s, _)| s.clone()).collect();
@@ -143,9 +153,14 @@ impl Room {
     fn wanted_in(&self, track: &Publication, codec: Codec) -> VideoQuality {
         let sid = &track.info.sid;
         let takes = |p: &&Participant| first_choice(p, sid) == Some(codec);
-        let wanted = self.people.values().filter(takes).map(|p| p.settings_for(sid).wanted_quality(&track.info));
+        let of = |p: &Participant| p.settings_for(sid).kept_quality(&track.info, kept(p, sid));
+        let wanted = self.people.values().filter(takes).map(of);
         wanted.max_by_key(|q| rank(*q)).unwrap_or(VideoQuality::Off)
     }
+}
+
+fn kept(p: &Participant, sid: &str) -> Kept {
+    p.subscriptions.get(sid).and_then(|s| s.leg.as_ref()).map_or(Kept::All, |leg| leg.kept)
 }
 
 /// The codec of a track that a subscriber takes before all others.

@@ -1,7 +1,7 @@
 //! One participant's wish for one track, and how far it got (WIRE.md §4.12).
 
 use super::negotiate::Kind;
-use crate::shard::{Codec, ExtensionIds, LegKey, PayloadType, TrackKey};
+use crate::shard::{Codec, ExtensionIds, Kept, LegKey, PayloadType, TrackKey};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -33,6 +33,8 @@ pub struct Leg {
     pub accepted: Option<Accepted>,
     /// Which codec of the track it forwards, once it does.
     pub bound: Option<TrackKey>,
+    /// What the node's load leaves of it.
+    pub kept: Kept,
 }
 
 /// A section the client accepted for a leg.
@@ -86,7 +88,16 @@ impl Leg {
     pub fn new(kind: Kind, stream_id: String, now: Instant) -> Leg {
         let ssrc = || rand::random_range(1..u32::MAX);
         let rtx_ssrc = if kind == Kind::Video { ssrc() } else { 0 };
-        Leg { key: LegKey::fresh(), ssrc: ssrc(), rtx_ssrc, stream_id, since: now, accepted: None, bound: None }
+        Leg {
+            key: LegKey::fresh(),
+            ssrc: ssrc(),
+            rtx_ssrc,
+            stream_id,
+            since: now,
+            accepted: None,
+            bound: None,
+            kept: Kept::All,
+        }
     }
 
     /// Whether the client accepted that codec.

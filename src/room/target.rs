@@ -1,9 +1,10 @@
 //! From what a subscriber asks of a track to what its leg forwards (WIRE.md §4.6), and from a publisher's encodings to
 //! layers (§3.12). How qualities and sizes name layers is `layers`'.
 
+use super::dynacast::rank;
 use super::layers;
 use crate::proto::{TrackInfo, UpdateTrackSettings, VideoLayer, VideoQuality};
-use crate::shard::{Encoding, LegTarget};
+use crate::shard::{Encoding, Kept, LegTarget};
 
 const TOP_SPATIAL: u8 = 2;
 const TOP_TEMPORAL: u8 = 3;
@@ -48,6 +49,19 @@ impl TrackSettings {
         match self.disabled {
             true => VideoQuality::Off,
             false => layers::quality_of_spatial(layers_of(info), self.spatial(info)),
+        }
+    }
+
+    /// The same of what an overloaded node still forwards.
+    pub fn kept_quality(&self, info: &TrackInfo, kept: Kept) -> VideoQuality {
+        let wanted = self.wanted_quality(info);
+        match kept {
+            Kept::All => wanted,
+            Kept::UpTo(spatial) => {
+                let most = layers::quality_of_spatial(layers_of(info), spatial);
+                if rank(most) < rank(wanted) { most } else { wanted }
+            }
+            Kept::Nothing => VideoQuality::Off,
         }
     }
 

@@ -1,11 +1,11 @@
 //! From the configuration to running shards: which addresses, which ports, how many threads. Called by `assemble`.
 
-use crate::config::{Config, CongestionControl, Filter};
+use crate::config::{Config, CongestionControl, Filter, ProbeRegulator};
 use crate::net::addr::{AddressPolicy, Network, local_addresses};
 use crate::room::clock::unix_ms;
 use crate::shard::{
-    self, AllocationRules, AudioLevelConfig, Bitrate, CongestionConfig, LocalAddress, MediaConfig, Running,
-    ShardsConfig, StartError,
+    self, AllocationRules, AudioLevelConfig, Bitrate, CongestionConfig, LocalAddress, MediaConfig, ProbeInterval,
+    ProbeIntervals, Running, ShardsConfig, StartError,
 };
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -114,6 +114,7 @@ fn media_config(config: &Config) -> MediaConfig {
             enabled: config.rtc.congestion_control.enabled,
             rules: allocation_rules(&config.rtc.congestion_control),
             capacity_min_bps: config.rtc.congestion_control.stream_allocator.min_channel_capacity,
+            probes: probe_intervals(&config.rtc.congestion_control),
         },
         gather_window: config.lkops.gather_window,
         receive_offload: config.lkops.receive_offload,
@@ -129,9 +130,41 @@ fn allocation_rules(config: &CongestionControl) -> AllocationRules {
     }
 }
 
+/// Each estimator has its own keys.
+fn probe_intervals(config: &CongestionControl) -> ProbeIntervals {
+    let usual = CongestionControl::default();
+    let regulators = |config: &CongestionControl| {
+        let numbered = config.send_side_bwe.congestion_detector.probe_regulator;
+        [numbered, config.remote_bwe.probe_controller.probe_regulator]
+    };
+    let ([numbered, remote], [usual, _]) = (regulators(config), regulators(&usual));
+    ProbeIntervals { numbered: probe_interval(&numbered, &usual), remote: probe_interval(&remote, &usual) }
+}
+
+/// LiveKit's defaults suit its long probes; ours are short and may come more often, unless somebody says otherwise.
+fn probe_interval(set: &ProbeRegulator, usual: &ProbeRegulator) -> ProbeInterval {
+    let ours = ProbeInterval::default();
+    ProbeInterval {
+        first: if set.base_interval == usual.base_interval { ours.first } else { set.base_interval },
+        factor: if set.backoff_factor == usual.backoff_factor { ours.factor } else { set.backoff_factor },
+        most: if set.max_interval == usual.max_interval { ours.most } else { set.max_interval },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn probes_come_as_often_as_the_file_says_or_as_is_usual_here() {
+        let mut config = CongestionControl::default();
+        assert_eq!(probe_intervals(&config), ProbeIntervals::default());
+        config.remote_bwe.probe_controller.probe_regulator.base_interval = Duration::from_secs(7);
+        config.send_side_bwe.congestion_detector.probe_regulator.max_interval = Duration::from_secs(60);
+        let ProbeIntervals { numbered, remote } = probe_intervals(&config);
+        assert_eq!(remote, ProbeInterval { first: Duration::from_secs(7), ..ProbeInterval::default() });
+        assert_eq!(numbered, ProbeInterval { most: Duration::from_secs(60), ..ProbeInterval::default() });
+    }
 
     fn lines(config: &Config, external: &[&str]) -> Vec<(String, String)> {
         let bases: Vec<IpAddr> = ["10.0.0.5", "fd00::5"].map(|ip| ip.parse().unwrap()).to_vec();

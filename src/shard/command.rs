@@ -4,6 +4,7 @@
 use super::{Codec, LegKey, PeerKey, TrackKey};
 use crate::limits::SIF_TRAILER_BYTES;
 use crate::media::allocate::Rules;
+use crate::media::bandwidth::ProbeIntervals;
 use crate::media::degrade::Degradation;
 use bytes::Bytes;
 use std::time::Duration;
@@ -279,6 +280,7 @@ pub struct CongestionConfig {
     pub rules: Rules,
     /// Shared out whatever the estimate, in bits per second.
     pub capacity_min_bps: u64,
+    pub probes: ProbeIntervals,
 }
 
 /// Active-speaker rules (WIRE.md §4.10).

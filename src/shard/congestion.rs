@@ -9,6 +9,7 @@ use super::{Event, ExtensionIds, LegKey, PeerKey};
 use crate::media::allocate::{Allocation, Allocator, LegAllowance, Request, Rules};
 use crate::media::bandwidth::Bandwidth;
 use crate::media::bitrate::Bitrate;
+use crate::media::opening::Opening;
 use crate::media::pace::{PROBE_STEP, ProbePace, ResendBudget, Waiting};
 use crate::wire::rtcp::{ReportBlock, TransportCc};
 use smallvec::SmallVec;
@@ -41,8 +42,10 @@ pub struct Congestion {
 
 impl Congestion {
     pub fn new(now: Instant, config: &CongestionConfig, allow_pause: Option<bool>) -> Congestion {
+        let mut bandwidth = Bandwidth::new(now);
+        bandwidth.set_probe_intervals(config.probes);
         Congestion {
-            bandwidth: Bandwidth::new(now),
+            bandwidth,
             allocator: Allocator::new(Rules {
                 allow_pause: allow_pause.unwrap_or(config.rules.allow_pause),
                 ..config.rules
@@ -123,11 +126,31 @@ impl Congestion {
         self.fixed.unwrap_or_else(|| self.bandwidth.estimate().max(self.capacity_min)).minus(reserved)
     }
 
+    /// Holds a connection of which nothing is known to the least until more is; answers whether that begins.
+    fn open(&mut self, now: Instant, asked: &Asked) -> bool {
+        let rate = Opening::of(&asked.requests, asked.reserved).rate().filter(|_| asked.is_numbered && !asked.is_high);
+        self.fixed.is_none() && rate.is_some_and(|rate| self.bandwidth.open(now, rate.max(self.capacity_min)))
+    }
+
     fn plan(&mut self, now: Instant, reserved: Bitrate, requests: &[Request]) -> Allocation {
+        if self.bandwidth.is_opening() {
+            let opening = Opening::of(requests, reserved);
+            if !opening.is_enough(self.bandwidth.estimate()) {
+                return self.plan_opening(now, &opening, requests);
+            }
+            self.bandwidth.finish_opening();
+        }
         let room = self.room(reserved);
         let allocation = self.allocator.plan(now, room, requests);
         self.bandwidth.set_goal(allocation.goal.map(|goal| goal.plus(reserved)));
         (self.planned, self.shared) = (now, !room.is_unlimited());
+        allocation
+    }
+
+    fn plan_opening(&mut self, now: Instant, opening: &Opening, requests: &[Request]) -> Allocation {
+        let allocation = opening.allocation(requests, self.allocator.rules());
+        self.bandwidth.set_goal(allocation.goal);
+        (self.planned, self.shared) = (now, true);
         allocation
     }
 }
@@ -139,6 +162,10 @@ struct Asked {
     requests: SmallVec<[Request; 8]>,
     /// What is sent whatever the estimate: screens with a single layer.
     reserved: Bitrate,
+    /// Feedback will tell what becomes of packets.
+    is_numbered: bool,
+    /// A leg is on more than its lowest layer already.
+    is_high: bool,
 }
 
 impl Asked {
@@ -155,6 +182,8 @@ impl Asked {
         }
         let usual = if track.up.is_screen_share() { PRIORITY_SCREEN } else { PRIORITY_CAMERA };
         let priority = if leg.priority == 0 { usual } else { leg.priority };
+        self.is_numbered |= leg.extensions.transport_cc.is_some();
+        self.is_high |= leg.down.current_layer() > ladder.first().map(|rung| rung.spatial);
         self.legs.push(index);
         self.requests.push(Request { priority, ladder, held: leg.allowed, paused: leg.paused });
     }
@@ -225,12 +254,26 @@ impl State {
         }
     }
 
-    fn share_out(&mut self, now: Instant, index: usize) {
+    /// A leg came or wants more: of a connection that is new it is first asked what it takes.
+    pub fn open_congestion(&mut self, now: Instant, index: usize) {
+        let asked = self.asked(now, index);
+        let congestion = self.peers[index].congestion.as_mut();
+        if congestion.is_some_and(|congestion| congestion.open(now, &asked)) {
+            self.share_out(now, index);
+        }
+    }
+
+    fn asked(&self, now: Instant, index: usize) -> Asked {
         let mut asked = Asked::default();
         for leg in &self.peers[index].legs {
             let entry = &self.media.legs[*leg];
             asked.add(now, *leg, entry, &self.media.tracks[entry.track]);
         }
+        asked
+    }
+
+    fn share_out(&mut self, now: Instant, index: usize) {
+        let asked = self.asked(now, index);
         let Some(congestion) = self.peers[index].congestion.as_mut() else { return };
         let allocation = congestion.plan(now, asked.reserved, &asked.requests);
         let mut changed: Vec<(LegKey, bool)> = Vec::new();
@@ -254,14 +297,15 @@ impl State {
 
     /// Fills the probe that is due or under way.
     fn pad(&mut self, now: Instant, index: usize) {
+        let leg = self.peers[index].legs.iter().copied().find(|leg| self.media.legs[*leg].is_padded());
         let Some(congestion) = self.peers[index].congestion.as_mut() else { return };
-        if congestion.probe.is_none() {
+        // Without a leg that can be padded a probe would show nothing.
+        if congestion.probe.is_none() && leg.is_some() {
             congestion.probe = congestion.bandwidth.poll_probe(now).map(|cluster| ProbePace::new(now, cluster));
         }
         let Some(probe) = congestion.probe else { return };
         let packets = probe.due(now).div_ceil(PADDING_BYTES);
         let moment = self.moment(now);
-        let leg = self.peers[index].legs.iter().copied().find(|leg| self.media.legs[*leg].is_padded());
         let (mut out, media) = self.outbound();
         if let Some(leg) = leg {
             (0..packets).for_each(|_| out.stage_padding(index, &moment, media, leg));

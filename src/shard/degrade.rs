@@ -2,7 +2,8 @@
 
 use super::media::MediaState;
 use super::state::State;
-use super::{Event, LegKey};
+use super::{Event, Kept, LegKey};
+use crate::media::allocate::LegAllowance;
 use crate::media::degrade::{Degradation, least_watched, lesser};
 use rustc_hash::FxHashSet;
 use std::time::Instant;
@@ -18,11 +19,24 @@ impl State {
             let leg = &mut legs[index];
             let up = &tracks[leg.track].up;
             if up.is_video() && !up.is_screen_share() {
-                let ladder = up.ladder(now, leg.down.target());
-                leg.spared = step.allowance(&ladder, least.contains(&leg.track));
-                self.limit_and_tell(now, index);
+                let (wanted, known) = (leg.down.target(), up.layers().known());
+                let ladder = up.ladder(now, wanted);
+                let spared = step.allowance(known, wanted.spatial, &ladder, least.contains(&leg.track));
+                self.spare(now, index, spared);
             }
         }
+    }
+
+    /// Limits a leg; its room hears which layers it no longer takes.
+    fn spare(&mut self, now: Instant, leg: usize, spared: Option<LegAllowance>) {
+        let entry = &mut self.media.legs[leg];
+        let [before, after] = [std::mem::replace(&mut entry.spared, spared), spared].map(Kept::of);
+        let (key, subscriber) = (entry.key, entry.peer);
+        if before != after {
+            let event = Event::Kept { peer: self.peers[subscriber].key, leg: key, kept: after };
+            self.tell(subscriber, event);
+        }
+        self.limit_and_tell(now, leg);
     }
 
     fn limit_and_tell(&mut self, now: Instant, leg: usize) {
@@ -47,6 +61,16 @@ impl State {
         self.wake(publisher, now);
         let [was, is] = [before, allowed].map(|limit| limit.is_some_and(|limit| limit.paused));
         (was != is).then_some((key, is))
+    }
+}
+
+impl Kept {
+    fn of(spared: Option<LegAllowance>) -> Kept {
+        match spared {
+            None => Kept::All,
+            Some(spared) if spared.paused => Kept::Nothing,
+            Some(spared) => Kept::UpTo(spared.spatial),
+        }
     }
 }
 

@@ -40,6 +40,18 @@ pub enum Event {
     Quality { peer: PeerKey, tracks: Vec<(TrackKey, Score)>, legs: Vec<(LegKey, Score)> },
     /// Legs of a subscriber that congestion has paused (`true`) or resumed.
     StreamState { peer: PeerKey, legs: Vec<(LegKey, bool)> },
+    /// The node's load leaves a leg of a camera other spatial layers than before.
+    Kept { peer: PeerKey, leg: LegKey, kept: Kept },
+}
+
+/// What an overloaded node still forwards to a leg.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    #[default]
+    All,
+    /// Spatial layers.
+    UpTo(u8),
+    Nothing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -207,6 +207,7 @@ impl State {
         if self.media.config.congestion.enabled && self.media.tracks[track].up.is_video() {
             let (config, allow_pause) = (&self.media.config.congestion, subscriber.allow_pause);
             subscriber.congestion.get_or_insert_with(|| Box::new(Congestion::new(now, config, allow_pause)));
+            self.open_congestion(now, peer);
         }
         self.count_tracks();
         self.wake(peer, now);
@@ -219,6 +220,7 @@ impl State {
         entry.down.set_target(layer_target(target));
         entry.priority = target.priority;
         let (subscriber, track) = (entry.peer, entry.track);
+        self.open_congestion(now, subscriber);
         self.wake(subscriber, now);
         let publisher = self.media.tracks[track].peer;
         self.wake(publisher, now);

@@ -28,6 +28,7 @@ mod timer;
 mod wall;
 
 pub use crate::media::allocate::Rules as AllocationRules;
+pub use crate::media::bandwidth::{ProbeInterval, ProbeIntervals};
 pub use crate::media::bitrate::Bitrate;
 pub use crate::media::degrade::Degradation;
 pub use crate::wire::codec::Codec;

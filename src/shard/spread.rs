@@ -289,7 +289,7 @@ mod tests {
     fn a_room_grows_beyond_its_first_shard() {
         let mut world = World::new();
         let home = world.spread.seat();
-        [(); 2].map(|()| world.join(&home));
+        let _peers = [(); 2].map(|()| world.join(&home));
         // Which has fewest, the shards say themselves; these two have no thread that would count.
         assert_eq!(world.spread.seat().index(), world.spread.shards.place().index());
         assert_eq!(world.told(), [vec!["peer", "peer"], vec![]]);

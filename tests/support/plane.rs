@@ -5,7 +5,8 @@ use lkops::client::media::{VideoCodec, VideoSource};
 use lkops::shard::{
     AllocationRules, AudioLevelConfig, CandidatePolicy, Codec, Command, CongestionConfig, Encoding, Event,
     ExtensionIds, IceCredentials, LayerMode, LegKey, LegSetup, LegTarget, LocalAddress, MediaConfig, PayloadType,
-    PeerKey, PeerSetup, RemoteTransport, Runner, Shard, ShardsConfig, Spread, TrackKey, TrackSetup, assemble,
+    PeerKey, PeerSetup, ProbeIntervals, RemoteTransport, Runner, Shard, ShardsConfig, Spread, TrackKey, TrackSetup,
+    assemble,
 };
 use lkops::transport::srtp::OVERHEAD_BYTES_MAX;
 use lkops::transport::{Certificate, Input, Peer, PeerConfig, PeerEvent, Proto, RemoteParams};
@@ -263,7 +264,12 @@ fn config(shards: usize) -> ShardsConfig {
                 update_interval: Duration::from_millis(400),
                 smooth_intervals: 2,
             },
-            congestion: CongestionConfig { enabled: true, rules: AllocationRules::default(), capacity_min_bps: 0 },
+            congestion: CongestionConfig {
+                enabled: true,
+                rules: AllocationRules::default(),
+                capacity_min_bps: 0,
+                probes: ProbeIntervals::default(),
+            },
             audio_loss_proxying: false,
             gather_window: Duration::ZERO,
             receive_offload: true,

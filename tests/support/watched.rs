@@ -2,7 +2,8 @@
 
 use crate::bottleneck::{Bottleneck, Path};
 use crate::viewer::{AUDIO_SSRC, RTX_SSRC, TRANSPORT_CC, VIDEO_SSRC, Viewer};
-use lkops::media::allocate::{Allocator, Request, Rules};
+use lkops::media::allocate::{Allocation, Allocator, Request, Rules};
+use lkops::media::opening::Opening;
 use lkops::media::pace::{ProbePace, ResendBudget, Waiting};
 use lkops::media::{
     Arrival, Bandwidth, Bitrate, DownTrack, Extensions, LegSettings, Outgoing, Payload, Plan, Target, UpSettings,
@@ -45,6 +46,7 @@ const PACKET_BYTES: usize = 1_100;
 /// From the server's request to the publisher's frame.
 const PUBLISHER_MS: u64 = 60;
 const ALLOCATE_MS: u64 = 100;
+const PUBLISHER_ALONE_MS: u64 = 2_000;
 const PT: u8 = 96;
 const RTX_PT: u8 = 97;
 const TEMPORALS: [u8; 4] = [0, 2, 1, 2];
@@ -120,6 +122,8 @@ pub struct World {
     changed_ms: u64,
     padding_bytes: u64,
     per_layer: [u64; 3],
+    /// Since when the viewer is there.
+    joined_ms: Option<u64>,
 }
 
 fn payloads(source: &Source) -> Vec<Payload> {
@@ -193,8 +197,23 @@ impl World {
             changed_ms: 0,
             padding_bytes: 0,
             per_layer: [0; 3],
+            joined_ms: Some(0),
             rng,
         }
+    }
+
+    /// A viewer who comes when the publisher's layers are known.
+    pub fn joined(seed: u64, path: Path) -> World {
+        let mut world = World { joined_ms: None, ..World::new(seed, path) };
+        (0..PUBLISHER_ALONE_MS).for_each(|_| world.tick());
+        world.joined_ms = Some(world.ms);
+        let opening = Opening::of(&[world.request()], Bitrate::ZERO);
+        if let Some(rate) = opening.rate()
+            && world.bandwidth.open(world.now(), rate)
+        {
+            world.allocate();
+        }
+        world
     }
 
     fn now(&self) -> Instant {
@@ -260,6 +279,9 @@ impl World {
                     Some(short) => self.encode_within(layer, short),
                 }
             }
+        }
+        if self.joined_ms.is_none() {
+            return;
         }
         if self.ms.is_multiple_of(20) {
             self.speak();
@@ -393,6 +415,9 @@ impl World {
         let (now, header) = (self.now(), RtpHeader::parse(packet).expect("a packet"));
         let Ok(arrival) = self.up.handle_rtp(now, &header, packet, layer) else { return };
         let (before, goes) = self.up.look_ahead(&arrival);
+        if self.joined_ms.is_none() {
+            return;
+        }
         if let Some(before) = before {
             let packet = self.up.find(before.source, before.sequence).expect("just kept").1.to_vec();
             self.offer(&before, &packet);
@@ -456,7 +481,7 @@ impl World {
         while let Some((us, packet)) = self.link.receive(self.ms * 1_000) {
             if RtpHeader::parse(&packet).is_some_and(|header| header.ssrc == AUDIO_SSRC) {
                 let sequence = u64::from(RtpHeader::parse(&packet).expect("a packet").sequence);
-                let sent_ms = (sequence + 1) * 20;
+                let sent_ms = self.joined_ms.unwrap_or(0) + (sequence + 1) * 20;
                 self.audio_in_flight.retain(|sent| *sent % (65_536 * 20) != sent_ms % (65_536 * 20));
             }
             self.viewer.take(us, &packet);
@@ -521,11 +546,25 @@ impl World {
         }
     }
 
+    fn request(&self) -> Request {
+        Request { priority: 1, ladder: self.up.ladder(self.now(), WANTED), held: self.held, paused: None }
+    }
+
+    fn plan(&mut self) -> Allocation {
+        let (now, requests) = (self.now(), [self.request()]);
+        if self.bandwidth.is_opening() {
+            let opening = Opening::of(&requests, Bitrate::ZERO);
+            if !opening.is_enough(self.bandwidth.estimate()) {
+                return opening.allocation(&requests, self.allocator.rules());
+            }
+            self.bandwidth.finish_opening();
+        }
+        self.allocator.plan(now, self.bandwidth.estimate(), &requests)
+    }
+
     fn allocate(&mut self) {
-        let now = self.now();
-        self.bandwidth.handle_timeout(now);
-        let request = Request { priority: 1, ladder: self.up.ladder(now, WANTED), held: self.held, paused: None };
-        let allocation = self.allocator.plan(now, self.bandwidth.estimate(), &[request]);
+        self.bandwidth.handle_timeout(self.now());
+        let allocation = self.plan();
         let share = allocation.shares[0];
         if share != self.held {
             self.held = share;
@@ -536,7 +575,7 @@ impl World {
 
     fn pad(&mut self) {
         let now = self.now();
-        if self.probe.is_none() {
+        if self.probe.is_none() && self.layer().is_some() {
             self.probe = self.bandwidth.poll_probe(now).map(|cluster| ProbePace::new(now, cluster));
         }
         let Some(probe) = self.probe.filter(|_| self.ms.is_multiple_of(10)) else { return };

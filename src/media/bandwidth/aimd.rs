@@ -169,6 +169,11 @@ impl RateControl {
         }
     }
 
+    /// Forgets the limit, and what it was learnt from.
+    pub fn lift(&mut self) {
+        *self = RateControl { rtt: self.rtt, ..RateControl::default() };
+    }
+
     /// Limits the rate for another reason than delay.
     pub fn limit(&mut self, now: Instant, bps: f64) {
         let bps = bps.max(RATE_MIN.as_f64());

@@ -14,10 +14,6 @@ const STEP_MAX: f64 = 3.0;
 const BYTES_MIN: usize = 2_200;
 const SUSTAINED_STEP_MAX: f64 = 1.4;
 const RATE_MIN: f64 = 200_000.0;
-/// Between probes that find nothing, growing.
-const INTERVAL_MIN: Duration = Duration::from_secs(2);
-const INTERVAL_MAX: Duration = Duration::from_millis(3_500);
-const BACKOFF: f64 = 1.5;
 /// After one that found what was asked for.
 const NEXT_STEP: Duration = Duration::from_millis(200);
 /// After congestion.
@@ -46,6 +42,38 @@ impl ProbeCluster {
     pub fn bytes(&self) -> usize {
         self.rate.bytes_in(self.duration)
     }
+}
+
+/// How long to wait after probes that found nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ProbeInterval {
+    pub first: Duration,
+    /// Of each wait to the one before.
+    pub factor: f64,
+    pub most: Duration,
+}
+
+impl Default for ProbeInterval {
+    /// Short bursts disturb little, and a link that is wide again should be found soon.
+    fn default() -> ProbeInterval {
+        ProbeInterval { first: Duration::from_secs(2), factor: 1.5, most: Duration::from_millis(3_500) }
+    }
+}
+
+impl ProbeInterval {
+    fn after(&self, wait: Duration) -> Duration {
+        let longer = Duration::try_from_secs_f64(wait.as_secs_f64() * self.factor.max(1.0));
+        longer.map_or(self.most, |longer| longer.min(self.most)).max(self.first)
+    }
+}
+
+/// By what tells of their success.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProbeIntervals {
+    /// Transport-wide feedback.
+    pub numbered: ProbeInterval,
+    /// The receiver's own estimate.
+    pub remote: ProbeInterval,
 }
 
 /// What a burst found.
@@ -90,7 +118,9 @@ struct Arrived {
 pub struct Prober {
     goal: Option<f64>,
     next: Option<Instant>,
-    interval: Duration,
+    intervals: ProbeIntervals,
+    /// After the next probe that finds nothing; `None` is the first.
+    interval: Option<Duration>,
     active: Option<Active>,
     wake_until_us: i64,
     burst_until_us: i64,
@@ -101,7 +131,8 @@ impl Default for Prober {
         Prober {
             goal: None,
             next: None,
-            interval: INTERVAL_MIN,
+            intervals: ProbeIntervals::default(),
+            interval: None,
             active: None,
             wake_until_us: i64::MIN,
             burst_until_us: i64::MIN,
@@ -110,6 +141,10 @@ impl Default for Prober {
 }
 
 impl Prober {
+    pub fn set_intervals(&mut self, intervals: ProbeIntervals) {
+        self.intervals = intervals;
+    }
+
     /// What the subscriber's tracks could use, if more than they have.
     pub fn set_goal(&mut self, goal: Option<Bitrate>) {
         self.goal = goal.map(Bitrate::as_f64);
@@ -214,11 +249,13 @@ impl Prober {
     }
 
     fn end(&mut self, now: Instant, reached: bool) {
-        self.active = None;
-        let longer = self.interval.mul_f64(BACKOFF).min(INTERVAL_MAX);
-        let (wait, interval) = if reached { (NEXT_STEP, INTERVAL_MIN) } else { (self.interval, longer) };
-        self.interval = interval;
-        self.next = Some(now + wait);
+        let Some(ended) = self.active.take() else { return };
+        let interval = if ended.sustained { self.intervals.remote } else { self.intervals.numbered };
+        let wait = self.interval.take().unwrap_or(interval.first);
+        if !reached {
+            self.interval = Some(interval.after(wait));
+        }
+        self.next = Some(now + if reached { NEXT_STEP } else { wait });
     }
 }
 
@@ -340,6 +377,19 @@ mod tests {
         assert!(probe(&mut prober, 32_000, Bitrate::kbps(500), 9e6, 0).is_none());
         assert!(probe(&mut prober, 32_500, Bitrate::kbps(500), 9e6, 0).is_some());
         assert!(probe(&mut prober, 32_900, Bitrate::kbps(1_500), 9e6, 0).is_some());
+    }
+
+    #[test]
+    fn vain_probes_wait_as_long_as_they_are_told_to() {
+        let interval = ProbeInterval { first: Duration::from_secs(5), factor: 2.0, most: Duration::from_secs(15) };
+        let mut prober = prober(5_000);
+        prober.set_intervals(ProbeIntervals { numbered: interval, ..ProbeIntervals::default() });
+        let mut times = Vec::new();
+        for ms in (200..60_000).step_by(100) {
+            times.extend(probe(&mut prober, ms, Bitrate::kbps(500), 600e3, 0).map(|_| ms));
+        }
+        let gaps: Vec<i64> = times.windows(2).map(|w| w[1] - w[0]).collect();
+        assert_eq!(gaps, [5_200, 10_200, 15_200, 15_200]);
     }
 
     #[test]

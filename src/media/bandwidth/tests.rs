@@ -149,3 +149,33 @@ fn the_receivers_estimate_counts_where_there_is_no_other() {
     link.bandwidth.handle_remb(at(3_000), Bitrate::kbps(100));
     assert!(!link.bandwidth.is_limited(), "numbered feedback is better");
 }
+
+#[test]
+fn a_path_is_asked_what_it_takes_before_more_is_sent() {
+    // (capacity in kbit/s, whether all of 2 Mbit/s passes)
+    for (capacity, passes) in [(250, false), (600, false), (5_000, true)] {
+        let mut link = Link::new();
+        assert!(link.bandwidth.open(at(0), Bitrate::kbps(300)));
+        link.bandwidth.set_goal(Some(Bitrate::kbps(2_400)));
+        for _ in 0..20 {
+            if link.bandwidth.is_opening() && link.run(100, 160, capacity) >= Bitrate::kbps(2_100) {
+                link.bandwidth.finish_opening();
+            }
+        }
+        assert_eq!(link.bandwidth.estimate().is_unlimited(), passes, "{capacity}");
+        assert!(!link.bandwidth.is_opening(), "{capacity}: known within two seconds");
+        assert!(passes || link.bandwidth.estimate() <= Bitrate::kbps(capacity * 11 / 10), "{capacity}");
+        assert!(!link.bandwidth.open(at(link.ms), Bitrate::kbps(300)), "once");
+    }
+}
+
+#[test]
+fn who_sends_no_feedback_is_not_held_for_long() {
+    let mut silent = Bandwidth::new(at(0));
+    assert!(silent.open(at(0), Bitrate::kbps(300)) && silent.is_limited());
+    (0..30).for_each(|n| silent.note_sent(at(n * 100), n as u16, 1_200));
+    silent.handle_timeout(at(2_900));
+    assert!(silent.is_opening());
+    silent.handle_timeout(at(3_000));
+    assert!(!silent.is_opening() && !silent.is_limited());
+}

@@ -3,6 +3,7 @@
 
 mod audio;
 mod svc;
+mod targets;
 mod video;
 
 use super::*;

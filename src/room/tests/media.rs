@@ -456,3 +456,37 @@ async fn a_subscriber_hears_what_congestion_pauses_and_resumes() {
     }
     assert!(ann.heard().iter().all(|m| !matches!(m, Message::StreamStateUpdate(_))), "it is the subscriber's matter");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_stops_what_an_overloaded_node_forwards_to_nobody() {
+    use crate::proto::VideoQuality::{High, Low, Medium};
+    use crate::shard::Kept;
+    let mut world = World::new();
+    let mut ann = world.join_active(dual("ann"));
+    let mut bobs = [world.join_active(dual("bob")), world.join_active(dual("bert"))];
+    world.publish(&mut ann, TrackSource::Camera);
+    world.pass_ms(150).await;
+    world.commands();
+    let mut legs = Vec::new();
+    for bob in &mut bobs {
+        world.settle(bob);
+        legs.push((bob.subscriber, world.added_legs()[0].leg));
+    }
+    world.pass_ms(6_000).await;
+    let mut told = async |world: &mut World, kept: [Kept; 2]| {
+        ann.heard();
+        for ((peer, leg), kept) in legs.iter().zip(kept) {
+            world.room.handle_event(Event::Kept { peer: *peer, leg: *leg, kept });
+        }
+        world.pass_ms(6_000).await;
+        let update = |m| if let Message::SubscribedQualityUpdate(u) = m { Some(u) } else { None };
+        let last = ann.heard().into_iter().filter_map(update).next_back()?;
+        let enabled = last.subscribed_codecs[0].qualities.iter().filter(|q| q.enabled);
+        Some(enabled.map(|q| q.quality()).collect::<Vec<_>>())
+    };
+    assert_eq!(told(&mut world, [Kept::UpTo(1), Kept::All]).await, None, "one still gets all");
+    assert_eq!(told(&mut world, [Kept::UpTo(1); 2]).await, Some(vec![Low, Medium]));
+    assert_eq!(told(&mut world, [Kept::Nothing; 2]).await, Some(vec![]));
+    assert_eq!(told(&mut world, [Kept::UpTo(0), Kept::Nothing]).await, Some(vec![Low]));
+    assert_eq!(told(&mut world, [Kept::All; 2]).await, Some(vec![Low, Medium, High]));
+}

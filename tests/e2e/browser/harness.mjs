@@ -85,6 +85,7 @@ async function startServer(folder, address) {
 const FILES = {
   '/': [join(here, 'page.html'), 'text/html'],
   '/page.js': [join(here, 'page.js'), 'text/javascript'],
+  '/e2ee.worker.js': [join(here, 'node_modules/livekit-client/dist/livekit-client.e2ee.worker.js'), 'text/javascript'],
   '/livekit.js': [join(here, 'node_modules/livekit-client/dist/livekit-client.umd.js'), 'text/javascript'],
 };
 

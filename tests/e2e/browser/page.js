@@ -1,5 +1,5 @@
 // What a case may do inside a page. Everything returns plain values.
-const { Room, RoomEvent, VideoPresets, VideoQuality, createLocalTracks, Track } = LivekitClient;
+const { ExternalE2EEKeyProvider, Room, RoomEvent, VideoPresets, VideoQuality, createLocalTracks, Track } = LivekitClient;
 
 let room;
 let seen = {};
@@ -24,9 +24,20 @@ async function inbound(identity, kind) {
   return stats(publication(identity, kind)?.track, 'inbound-rtp');
 }
 
+/** End-to-end encryption with a key both sides know. */
+async function encryption(secret) {
+  const keyProvider = new ExternalE2EEKeyProvider();
+  await keyProvider.setKey(secret);
+  const code = await (await fetch('/e2ee.worker.js')).text();
+  const worker = new Worker(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })));
+  return { e2ee: { keyProvider, worker } };
+}
+
 globalThis.cases = {
-  async join(url, token, { single = true, adaptive = false, ...rest } = {}) {
-    room = new Room({ singlePeerConnection: single, adaptiveStream: adaptive, dynacast: false, ...rest });
+  async join(url, token, { single = true, adaptive = false, secret, ...rest } = {}) {
+    const encrypted = secret ? await encryption(secret) : {};
+    room = new Room({ singlePeerConnection: single, adaptiveStream: adaptive, dynacast: false, ...rest, ...encrypted });
+    if (secret) await room.setE2EEEnabled(true);
     for (const [name, event] of Object.entries(RoomEvent)) room.on(event, () => note(name));
     room.on(RoomEvent.DataReceived, (payload, who, kind, topic) =>
       data.push({ text: new TextDecoder().decode(payload), from: who?.identity, topic }));
@@ -126,6 +137,8 @@ globalThis.cases = {
     return muted ? p.mute() : p.unmute();
   },
 
+  sleep: (ms) => new Promise((done) => setTimeout(done, ms)),
+  isEncrypted: (identity, kind) => publication(identity, kind)?.isEncrypted,
   isMuted: (identity, kind) => publication(identity, kind)?.isMuted,
   send: (text, options) => room.localParticipant.publishData(new TextEncoder().encode(text), options),
   received: () => data,

@@ -58,6 +58,36 @@ for (const [codec, blank] of [['vp8', 8], ['h264', 2]]) {
     }));
 }
 
+// The client takes no black picture of H264 there.
+for (const [codec, blank] of [['vp8', 8], ['h264', 640]]) {
+  test(`end-to-end encrypted: seen and heard, silent when muted, ends in nothing undecryptable, ${codec}`, () =>
+    inRoom(['ann', 'bob'], { secret: 'known to both' }, async ({ ann, bob }) => {
+      await ann.call('publish', { codec, audio: false });
+      await ann.call('hum');
+      await watches(bob, 'ann', 640, 360);
+      await hears(bob, 'ann');
+      for (const kind of ['audio', 'video']) check(await bob.call('isEncrypted', 'ann', kind), `${kind} is not encrypted`);
+
+      await ann.call('mute', 'audio', true);
+      await bob.until('isMuted', ['ann', 'audio'], 'the mute');
+      const before = await bob.call('sound', 'ann');
+      const silence = await until(async () => {
+        const { packets } = await bob.call('sound', 'ann');
+        return packets - before.packets >= 30 && packets - before.packets;
+      }, 'packets of silence');
+      const quiet = await bob.call('sound', 'ann');
+      await bob.call('sleep', 1_000);
+      const after = await bob.call('sound', 'ann');
+      check(after.energy - quiet.energy < 1e-3, `muted, and yet energy grew from ${quiet.energy} to ${after.energy}`);
+
+      const [widths] = await Promise.all([bob.call('widthsToTheEnd', 'ann'), ann.call('unpublish', 'video')]);
+      check(widths.at(-1) === blank, `widths decoded: ${widths}`);
+      const errors = await bob.call('count', 'EncryptionError');
+      check(errors === 0, `${errors} packets could not be decrypted`);
+      return `${silence} packets of silence, widths decoded: ${widths}`;
+    }));
+}
+
 test('two pages, one single and one dual', async () => {
   const room = `mixed-${process.pid}`;
   const [a, b] = [await Tab.open(), await Tab.open()];
