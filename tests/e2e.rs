@@ -14,5 +14,6 @@ mod e2e {
     #[path = "../cluster/redis_server.rs"]
     #[allow(dead_code, reason = "other tests do more to it")]
     mod redis_server;
+    #[allow(dead_code, reason = "nodes of a cluster are asked more")]
     mod server;
 }

@@ -5,7 +5,7 @@
 use super::command::MirrorSetup;
 use super::run::shard_of_ufrag;
 use super::{Command, EventSender, LegKey, LegSetup, PeerKey, Shard, Shards, TrackKey, TrackSetup};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tracing::Span;
 
 pub struct Spread {
@@ -14,9 +14,15 @@ pub struct Spread {
     /// Transports of the room on its first shard, from which on newcomers go where there are fewest; 0 is never.
     wide_at: usize,
     events: EventSender,
-    peers: FxHashMap<PeerKey, Shard>,
+    peers: FxHashMap<PeerKey, Seat>,
     tracks: FxHashMap<TrackKey, Source>,
-    legs: FxHashMap<LegKey, (TrackKey, Shard)>,
+    legs: FxHashMap<LegKey, (TrackKey, PeerKey)>,
+}
+
+/// Where a transport is, and the legs on it.
+struct Seat {
+    shard: Shard,
+    legs: FxHashSet<LegKey>,
 }
 
 /// Where a track comes from and where else it is.
@@ -48,14 +54,14 @@ impl Spread {
 
     /// Where the next participant goes, with all its transports.
     pub fn seat(&self) -> Shard {
-        let is_home = |shard: &&Shard| shard.index() == self.home.index();
+        let is_home = |seat: &&Seat| seat.shard.index() == self.home.index();
         let is_wide = self.wide_at > 0 && self.peers.values().filter(is_home).count() >= self.wide_at;
         if is_wide { self.shards.place() } else { self.home.clone() }
     }
 
     /// The shard of a transport; of one that is not there any more, the room's first.
     pub fn of(&self, peer: PeerKey) -> &Shard {
-        self.peers.get(&peer).unwrap_or(&self.home)
+        self.peers.get(&peer).map_or(&self.home, |seat| &seat.shard)
     }
 
     /// Queues a command where it belongs. Waits while a queue is full: shards never wait for rooms, so this ends.
@@ -64,7 +70,7 @@ impl Spread {
             Command::AddPeer(setup) => {
                 let named = shard_of_ufrag(&setup.creds.ufrag).and_then(|index| self.shards.of_index(index));
                 let shard = named.unwrap_or(&self.home).clone();
-                self.peers.insert(setup.peer, shard.clone());
+                self.peers.insert(setup.peer, Seat { shard: shard.clone(), legs: FxHashSet::default() });
                 shard.send(Command::AddPeer(setup));
             }
             Command::RemovePeer { peer, span } => self.remove_peer(peer, span),
@@ -92,8 +98,10 @@ impl Spread {
         let gone: Vec<TrackKey> =
             self.tracks.iter().filter(|(_, t)| t.setup.peer == peer).map(|(key, _)| *key).collect();
         gone.into_iter().for_each(|track| self.remove_track(track));
-        if let Some(shard) = self.peers.remove(&peer) {
-            shard.send(Command::RemovePeer { peer, span });
+        let legs: Vec<LegKey> = self.peers.get(&peer).into_iter().flat_map(|seat| seat.legs.iter().copied()).collect();
+        legs.into_iter().for_each(|leg| self.forget_leg(leg));
+        if let Some(seat) = self.peers.remove(&peer) {
+            seat.shard.send(Command::RemovePeer { peer, span });
         }
     }
 
@@ -117,14 +125,15 @@ impl Spread {
     fn remove_track(&mut self, track: TrackKey) {
         if let Some(source) = self.tracks.remove(&track) {
             source.everywhere(|| Command::RemoveTrack { track });
-            self.legs.retain(|_, (of, _)| *of != track);
         }
     }
 
     fn add_leg(&mut self, setup: Box<LegSetup>) {
         self.forget_leg(setup.leg);
-        let shard = self.of(setup.peer).clone();
-        self.legs.insert(setup.leg, (setup.track, shard.clone()));
+        let Some(seat) = self.peers.get_mut(&setup.peer) else { return };
+        seat.legs.insert(setup.leg);
+        let shard = seat.shard.clone();
+        self.legs.insert(setup.leg, (setup.track, setup.peer));
         if let Some(source) = self.tracks.get_mut(&setup.track) {
             source.reach(&shard, &self.events);
         }
@@ -137,15 +146,17 @@ impl Spread {
     }
 
     fn send_to_leg(&self, leg: LegKey, command: Command) {
-        if let Some((_, shard)) = self.legs.get(&leg) {
-            shard.send(command);
+        if let Some((_, peer)) = self.legs.get(&leg) {
+            self.of(*peer).send(command);
         }
     }
 
     fn forget_leg(&mut self, leg: LegKey) {
-        let Some((track, shard)) = self.legs.remove(&leg) else { return };
+        let Some((track, peer)) = self.legs.remove(&leg) else { return };
+        let Some(seat) = self.peers.get_mut(&peer) else { return };
+        seat.legs.remove(&leg);
         if let Some(source) = self.tracks.get_mut(&track) {
-            source.leave(&shard);
+            source.leave(&seat.shard);
         }
     }
 }
@@ -192,6 +203,9 @@ impl Source {
 mod tests {
     use super::*;
     use crate::shard::{CandidatePolicy, ExtensionIds, LayerMode, LegTarget, PeerSetup};
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+    use std::collections::{HashMap, HashSet};
     use std::sync::mpsc::Receiver;
     use tokio::sync::mpsc::channel;
 
@@ -326,6 +340,87 @@ mod tests {
         assert_eq!(world.told(), [vec!["no track", "no peer"], vec!["no track"]]);
         world.spread.send(Command::RemoveLeg { leg });
         world.spread.send(Command::AddCandidate { peer: far, candidate: String::new() });
-        assert_eq!(world.told(), [vec![], vec!["candidate"]]);
+        assert_eq!(world.told(), [vec![], vec!["no leg", "candidate"]]);
+    }
+
+    /// What the shards would hold after what they were told.
+    #[derive(Default)]
+    struct Held {
+        tracks: HashSet<TrackKey>,
+        mirrors: HashSet<TrackKey>,
+        fed: HashSet<(TrackKey, u8)>,
+        legs: HashMap<LegKey, TrackKey>,
+    }
+
+    impl Held {
+        fn take(&mut self, command: Command) {
+            match command {
+                Command::AddTrack(setup) => drop(self.tracks.insert(setup.track)),
+                Command::MirrorTrack(mirror) => {
+                    self.tracks.insert(mirror.setup.track);
+                    self.mirrors.insert(mirror.setup.track);
+                }
+                Command::RemoveTrack { track } => {
+                    assert!(self.tracks.remove(&track), "it was there");
+                    self.mirrors.remove(&track);
+                    self.fed.retain(|(fed, _)| *fed != track);
+                    self.legs.retain(|_, of| *of != track);
+                }
+                Command::FeedMirror { track, shard } => assert!(self.fed.insert((track, shard)), "once"),
+                Command::StarveMirror { track, shard } => assert!(self.fed.remove(&(track, shard)), "it was fed"),
+                Command::AddLeg(setup) => {
+                    assert!(self.tracks.contains(&setup.track), "a leg finds its track");
+                    self.legs.insert(setup.leg, setup.track);
+                }
+                Command::RemoveLeg { leg } => drop(self.legs.remove(&leg)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Each shard has what its legs need and nothing beyond, and is fed exactly that.
+    #[test]
+    fn whatever_happens_mirrors_are_where_legs_are() {
+        for seed in 0..50 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let (shards, queues): (Vec<_>, Vec<_>) = (0..3).map(Shard::unstarted_at).unzip();
+            let mut world = World { spread: Spread::new(Shards::new(shards.clone()), 2, channel(1).0), queues };
+            let mut held: [Held; 3] = Default::default();
+            let (mut peers, mut tracks, mut legs) = (Vec::new(), Vec::new(), Vec::new());
+            for _ in 0..300 {
+                let some = |of: usize, rng: &mut StdRng| (of > 0).then(|| rng.random_range(0..of));
+                match rng.random_range(0..12) {
+                    0 | 1 => peers.push(world.join(&shards[rng.random_range(0..3)])),
+                    2 | 3 => tracks.extend(some(peers.len(), &mut rng).map(|n| world.publish(peers[n]))),
+                    4..8 => {
+                        let at = some(peers.len(), &mut rng).zip(some(tracks.len(), &mut rng));
+                        legs.extend(at.map(|(peer, track)| world.watch(peers[peer], tracks[track])));
+                    }
+                    8 | 9 => {
+                        if let Some(n) = some(legs.len(), &mut rng) {
+                            world.spread.send(Command::RemoveLeg { leg: legs.swap_remove(n) });
+                        }
+                    }
+                    10 => {
+                        if let Some(n) = some(tracks.len(), &mut rng) {
+                            world.spread.send(Command::RemoveTrack { track: tracks.swap_remove(n) });
+                        }
+                    }
+                    _ => {
+                        if let Some(n) = some(peers.len(), &mut rng) {
+                            let peer = peers.swap_remove(n);
+                            world.spread.send(Command::RemovePeer { peer, span: Span::none() });
+                            tracks.retain(|track| world.spread.tracks.contains_key(track));
+                        }
+                    }
+                }
+                for (shard, queue) in held.iter_mut().zip(&world.queues) {
+                    queue.try_iter().for_each(|command| shard.take(command));
+                }
+                let fed: HashSet<(TrackKey, u8)> = held.iter().flat_map(|shard| shard.fed.iter().copied()).collect();
+                let kept = (0..).zip(&held).flat_map(|(n, shard)| shard.mirrors.iter().map(move |track| (*track, n)));
+                assert_eq!(fed, kept.collect::<HashSet<_>>(), "seed {seed}");
+            }
+        }
     }
 }
