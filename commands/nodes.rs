@@ -27,7 +27,7 @@ struct ListArgs {
 /// Where to look, and how to tell.
 #[derive(clap::Args)]
 struct View {
-    /// Form of the output
+    /// Form of the output; a table leaves out the columns for which a terminal has no room
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
     #[command(flatten)]
@@ -113,7 +113,7 @@ async fn list(view: &View) -> Result<(), Failure> {
     view.show(&nodes, || table_of_nodes(&nodes))
 }
 
-/// Within a hundred columns; what else there is `inspect` shows.
+/// What else there is `inspect` shows.
 fn table_of_nodes(nodes: &[Summary]) -> String {
     use Column::{Left, Right};
     let columns = [
@@ -146,7 +146,7 @@ fn table_of_nodes(nodes: &[Summary]) -> String {
             n.version.clone(),
         ]
     };
-    table::format(&columns, &nodes.iter().map(row).collect::<Vec<_>>())
+    table::fitting(&columns, &nodes.iter().map(row).collect::<Vec<_>>(), print::width())
 }
 
 /// How long the silent have been so; of the others it says nothing.
@@ -189,8 +189,15 @@ fn facts(n: &Summary) -> Vec<(&'static str, String)> {
         ("cpu", format!("{:.0}% of {}", n.cpu * 100.0, n.cpus)),
         ("load", format!("{:.2}", n.load)),
         ("memory", format!("{:.1} of {:.1} GiB", gib(n.memory_used_bytes), gib(n.memory_total_bytes))),
-        ("bit rate", format!("{}bit/s in, {}bit/s out", rate(n.bits_in_per_second), rate(n.bits_out_per_second))),
+        ("bit rate", format!("{} in, {} out", bit_rate(n.bits_in_per_second), bit_rate(n.bits_out_per_second))),
     ]
+}
+
+/// `1.5 Mbit/s`.
+fn bit_rate(bits_per_second: f32) -> String {
+    let text = rate(bits_per_second);
+    let number = text.trim_end_matches(char::is_alphabetic);
+    format!("{number} {}bit/s", &text[number.len()..])
 }
 
 async fn rooms(args: &RoomsArgs) -> Result<(), Failure> {
@@ -210,7 +217,7 @@ fn table_of_rooms(rooms: &[RoomSummary]) -> String {
         let numbers = [r.people.to_string(), r.publishers.to_string(), lasting(r.age_s)];
         [r.room.clone(), r.sid.clone(), r.node.clone()].into_iter().chain(numbers).collect()
     };
-    table::format(&columns, &rooms.iter().map(row).collect::<Vec<_>>())
+    table::fitting(&columns, &rooms.iter().map(row).collect::<Vec<_>>(), print::width())
 }
 
 async fn participants(args: &ParticipantsArgs) -> Result<(), Failure> {
@@ -237,5 +244,5 @@ fn table_of_people(people: &[PersonSummary]) -> String {
         let [tracks, joined] = [p.tracks.to_string(), lasting(p.joined_s)];
         vec![text(&p.room), text(&p.identity), text(&p.name), text(p.state), tracks, joined, text(&p.sid)]
     };
-    table::format(&columns, &people.iter().map(row).collect::<Vec<_>>())
+    table::fitting(&columns, &people.iter().map(row).collect::<Vec<_>>(), print::width())
 }

@@ -19,6 +19,12 @@ pub fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
     }
 }
 
+/// Columns of the terminal that reads it, if one does.
+pub fn width() -> Option<usize> {
+    let terminal = console::Term::stdout();
+    terminal.is_term().then(|| terminal.size_checked()).flatten().map(|(_, columns)| columns.into())
+}
+
 /// Writes a JSON value, indented.
 pub fn json(value: &serde_json::Value) -> Result<(), Failure> {
     line(serde_json::to_string_pretty(value)?)

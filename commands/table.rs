@@ -24,15 +24,42 @@ impl Column {
 /// A line of headings and a line a row, without a line end after the last. Control characters, which names from outside may
 /// hold, are shown as `?`; empty text as `-`.
 pub fn format(columns: &[Column], rows: &[Vec<String>]) -> String {
+    fitting(columns, rows, None)
+}
+
+/// The same within so many characters, if that can be: columns are left out for it, those in which nothing stands first, then
+/// those to the right.
+pub fn fitting(columns: &[Column], rows: &[Vec<String>], limit: Option<usize>) -> String {
     let headings = columns.iter().map(|column| column.heading().to_owned()).collect();
     let cells: Vec<Vec<String>> = std::iter::once(headings).chain(rows.iter().map(|row| clean(row))).collect();
-    let width = |at: usize| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let widths: Vec<usize> = (0..columns.len()).map(|at| width(&cells, at)).collect();
+    let shown = shown(&cells, &widths, limit.unwrap_or(usize::MAX));
     let line = |row: &Vec<String>| {
-        let padded = columns.iter().zip(row).zip(&widths).map(|((column, text), width)| column.pad(text, *width));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        let padded = shown.iter().map(|at| columns[*at].pad(&row[*at], widths[*at]));
+        padded.collect::<Vec<_>>().join(GAP).trim_end().to_owned()
     };
     cells.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Between columns.
+const GAP: &str = "  ";
+
+fn width(cells: &[Vec<String>], at: usize) -> usize {
+    cells.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)
+}
+
+/// Which columns fit.
+fn shown(cells: &[Vec<String>], widths: &[usize], limit: usize) -> Vec<usize> {
+    let mut shown: Vec<usize> = (0..widths.len()).collect();
+    let too_wide = |shown: &[usize]| {
+        shown.iter().map(|at| widths[*at] + GAP.len()).sum::<usize>() > limit.saturating_add(GAP.len())
+    };
+    let is_empty = |at: &usize| cells.iter().skip(1).all(|row| row[*at] == "-");
+    while shown.len() > 1 && too_wide(&shown) {
+        let out = shown.iter().rposition(is_empty).unwrap_or(shown.len() - 1);
+        shown.remove(out);
+    }
+    shown
 }
 
 fn clean(row: &[String]) -> Vec<String> {
@@ -78,6 +105,20 @@ mod tests {
         let rows = vec![vec!["a".to_owned(), "1".to_owned()], vec!["\u{1b}[2J".to_owned(), String::new()]];
         let text = format(&[Column::Left("NAME"), Column::Right("N")], &rows);
         assert_eq!(text, "NAME  N\na     1\n?[2J  -");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out() {
+        let columns = [Column::Left("NODE"), Column::Left("REGION"), Column::Right("ROOMS"), Column::Left("VERSION")];
+        let rows = vec![["a", "", "7", "1.0"].map(str::to_owned).to_vec()];
+        let headings = |limit| {
+            let table = fitting(&columns, &rows, Some(limit));
+            table.lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(headings(28), "NODE REGION ROOMS VERSION");
+        assert_eq!(headings(27), "NODE ROOMS VERSION");
+        assert_eq!(headings(19), "NODE ROOMS");
+        assert_eq!(headings(1), "NODE");
     }
 
     #[test]

@@ -106,7 +106,7 @@ complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l disabl
 complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -l recorder -d 'Hidden, and may only subscribe'
 complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -s h -l help -d 'Print help'
 complete -c lkops -n "__fish_lkops_using_subcommand create-join-token" -s V -l version -d 'Print version'
-complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -s o -l output -d 'Form of the output; a table leaves out the columns for which a terminal has no room' -r -f -a "text\t''
 json\t''"
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l config -d 'Configuration file' -r -F
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
@@ -128,7 +128,7 @@ complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_s
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -f -a "rooms" -d 'List rooms, the fullest first'
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -f -a "participants" -d 'List the people of a room or of a node'
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and not __fish_seen_subcommand_from inspect rooms participants help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -s o -l output -d 'Form of the output; a table leaves out the columns for which a terminal has no room' -r -f -a "text\t''
 json\t''"
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l config -d 'Configuration file' -r -F
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
@@ -146,7 +146,7 @@ complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subco
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -l disable-strict-config -d 'Let unknown configuration keys pass'
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
-complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -s o -l output -d 'Form of the output; a table leaves out the columns for which a terminal has no room' -r -f -a "text\t''
 json\t''"
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l config -d 'Configuration file' -r -F
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r
@@ -165,7 +165,7 @@ complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subco
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -s h -l help -d 'Print help'
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from rooms" -s V -l version -d 'Print version'
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l node -d 'All rooms of this node' -r
-complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -s o -l output -d 'Form of the output' -r -f -a "text\t''
+complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -s o -l output -d 'Form of the output; a table leaves out the columns for which a terminal has no room' -r -f -a "text\t''
 json\t''"
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l config -d 'Configuration file' -r -F
 complete -c lkops -n "__fish_lkops_using_subcommand nodes; and __fish_seen_subcommand_from participants" -l config-body -d 'Configuration as YAML text, in place of a file [env: LIVEKIT_CONFIG]' -r

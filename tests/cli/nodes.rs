@@ -99,7 +99,7 @@ async fn rooms_and_people_are_read_from_the_store() {
     assert_eq!(of_node.as_array().unwrap().len(), 2);
     let inspected = nodes(&server, &["inspect", "ND_a", "-o", "json"]).json();
     assert_eq!((&inspected["summary"]["rooms"], inspected["rooms"].as_array().unwrap().len()), (&2.into(), 2));
-    assert!(nodes(&server, &["inspect", "ND_a"]).ok().contains("bit rate   10Mbit/s in, 100kbit/s out"));
+    assert!(nodes(&server, &["inspect", "ND_a"]).ok().contains("bit rate   10 Mbit/s in, 100 kbit/s out"));
 }
 
 #[tokio::test]

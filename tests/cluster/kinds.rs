@@ -3,7 +3,7 @@
 
 use super::redis_server::RedisServer;
 use super::server::{PATIENCE, Server, Setup, goes_on, publish, receives, until_stats};
-use super::world::{ended, readiness, rejoin};
+use super::world::{ended, id, readiness, rejoin};
 use lkops::client::Ended;
 use lkops::proto::CreateRoomRequest;
 use lkops::proto::leave_request::Action;
@@ -193,7 +193,7 @@ async fn a_redis_cluster_of_three() {
 
 /// There nobody can count who listens: the age of the node's entry has to tell.
 async fn a_death_is_noticed(nodes: &[Server; 2]) {
-    let request = CreateRoomRequest { name: "dies".into(), node_id: nodes[0].id(), ..CreateRoomRequest::default() };
+    let request = CreateRoomRequest { name: "dies".into(), node_id: id(&nodes[0]), ..CreateRoomRequest::default() };
     nodes[0].api().create_room(&request).await.unwrap();
     let (here, there) = (nodes[0].join("dies", "here").await, nodes[1].join("dies", "there").await);
     publish(&here).await;

@@ -33,32 +33,37 @@ async fn film(somebody: &Participant) {
     }
 }
 
-/// False if that takes too long.
+/// False, and told of, if that takes too long.
 async fn sees_the_others(somebody: &Participant) -> bool {
     let seen = async {
         while !somebody.stats().await.is_ok_and(|s| receives(&s, PEOPLE - 1, 1)) {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, seen).await.is_ok()
+    let sees = timeout(PATIENCE, seen).await.is_ok();
+    if !sees {
+        tell_of(somebody).await;
+    }
+    sees
 }
 
-/// Whose media has come and whose has not, of who is still without some.
-async fn tell_of(people: &[Participant]) {
-    for somebody in people {
-        let stats = somebody.stats().await;
-        let view = somebody.view().clone();
-        let frames = |sid: &str| stats.as_ref().ok().and_then(|s| s.track(sid)).map(|t| t.frames);
-        let tracks = view.others.values().flat_map(|o| o.tracks.iter().map(|t| (&o.identity, &t.sid, frames(&t.sid))));
-        let tracks: Vec<_> = tracks.collect();
-        if tracks.len() < PEOPLE - 1 || tracks.iter().any(|(_, _, frames)| frames.unwrap_or(0) == 0) {
-            let sent = stats
-                .as_ref()
-                .ok()
-                .map(|s| s.sent.iter().map(|t| (t.frames, t.key_frames, t.plis)).collect::<Vec<_>>());
-            println!("{} {}: {tracks:?}, sent {sent:?}, ended {:?}", view.room.name, view.me.identity, view.ended);
-        }
-    }
+/// What somebody should see and does.
+async fn tell_of(somebody: &Participant) {
+    let stats = somebody.stats().await.unwrap_or_default();
+    let view = somebody.view().clone();
+    let tracks = view.others.values().flat_map(|o| o.tracks.iter().map(|t| (&o.identity, &t.sid)));
+    let received = stats.received.iter().map(|t| (&t.track_sid, t.packets, t.frames));
+    let sent = stats.sent.iter().map(|t| (t.packets, t.frames, t.key_frames, t.plis));
+    println!(
+        "{} {} {}: others {:?}, received {:?}, sent {:?}, ended {:?}",
+        view.room.name,
+        view.me.identity,
+        view.me.sid,
+        tracks.collect::<Vec<_>>(),
+        received.collect::<Vec<_>>(),
+        sent.collect::<Vec<_>>(),
+        view.ended
+    );
 }
 
 fn told(what: &str, mut times: Vec<Duration>) {
@@ -67,8 +72,17 @@ fn told(what: &str, mut times: Vec<Duration>) {
     println!("{what}: {} times, p50 {} ms, p95 {} ms, most {} ms", times.len(), at(50), at(95), at(100));
 }
 
-/// Told to go, comes back with the token it was handed. When it was told, and how long it was without the others.
-async fn moved(was: Participant, via: &str, began: Instant) -> (Duration, Duration, Participant) {
+struct Move {
+    /// Since the order.
+    told: Duration,
+    /// From then until media of all the others has come.
+    away: Duration,
+    sees: bool,
+    back: Participant,
+}
+
+/// Told to go, comes back with the token it was handed.
+async fn moved(was: Participant, via: &str, began: Instant) -> Move {
     ended(&was, 3 * PATIENCE).await;
     let told = began.elapsed();
     let token = was.view().token.clone().expect("a token to come back with");
@@ -76,8 +90,8 @@ async fn moved(was: Participant, via: &str, began: Instant) -> (Duration, Durati
     let back = Participant::join(engine(), Options::new(via, token)).await.unwrap();
     back.connected(3 * PATIENCE).await.unwrap();
     film(&back).await;
-    sees_the_others(&back).await;
-    (told, began.elapsed() - told, back)
+    let sees = sees_the_others(&back).await;
+    Move { told, away: began.elapsed() - told, sees, back }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,18 +109,19 @@ async fn sixty_rooms_move_at_once() {
         people.extend(here);
     }
     join_all(people.iter().map(sees_the_others)).await;
-    tell_of(&people).await;
     let began = now();
     let draining = cluster.spawn(&["drain", &cluster.ids[0], "--move", "--yes", "--wait"]);
     let vias = [&cluster.world.nodes[1].url, &cluster.world.nodes[2].url];
     let returns = people.into_iter().enumerate().map(|(n, p)| moved(p, vias[n % 2], began));
-    let times = join_all(returns).await;
-    told("from the order to the last leave", vec![times.iter().map(|t| t.0).max().unwrap()]);
-    told("60 rooms of 3 moved, from leave to media of both others", times.iter().map(|t| t.1).collect());
+    let moves = join_all(returns).await;
+    told("from the order to the last leave", vec![moves.iter().map(|m| m.told).max().unwrap()]);
+    told("60 rooms of 3 moved, from leave to media of both others", moves.iter().map(|m| m.away).collect());
     assert_eq!(cluster.world.nodes[0].exit().await.code(), Some(0));
-    let back: Vec<Participant> = times.into_iter().map(|(_, _, back)| back).collect();
-    tell_of(&back).await;
     println!("{:?}, after {:?}", draining.await.unwrap(), began.elapsed());
+    let lacking = moves.iter().filter(|m| !m.sees).map(|m| tell_of(&m.back));
+    if !join_all(lacking).await.is_empty() {
+        println!("{}", cluster.world.text());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,7 +134,7 @@ impl World {
 
     /// What others know that node by.
     pub fn id(&self, node: usize) -> String {
-        self.nodes[node].id()
+        id(&self.nodes[node])
     }
 
     pub async fn listed(&self) -> usize {
@@ -168,6 +168,13 @@ impl World {
         let log = |(n, node): (usize, &Server)| format!("-- node {n}\n{}", node.text());
         self.nodes.iter().enumerate().map(log).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// What other nodes know it by.
+pub fn id(node: &Server) -> String {
+    let lines = node.lines();
+    let joined = lines.iter().find(|line| line["fields"]["message"] == "joined the cluster");
+    joined.expect("it is in a cluster")["fields"]["node"].as_str().expect("an id").to_owned()
 }
 
 /// Datagrams that found a socket's buffer full since the machine began: on loopback there is no other way to lose one.

@@ -148,13 +148,6 @@ impl Server {
         log.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
     }
 
-    /// What other nodes know it by.
-    pub fn id(&self) -> String {
-        let lines = self.lines();
-        let joined = lines.iter().find(|line| line["fields"]["message"] == "joined the cluster");
-        joined.expect("it is in a cluster")["fields"]["node"].as_str().expect("an id").to_owned()
-    }
-
     pub fn text(&self) -> String {
         self.log.borrow().join("\n")
     }
