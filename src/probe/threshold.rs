@@ -19,8 +19,10 @@ pub struct Verdict {
     pub failed: bool,
 }
 
+type Read = fn(&Report) -> Option<f64>;
+
 /// Figures of a report, by name.
-const FIGURES: [(&str, Unit, fn(&Report) -> Option<f64>); 6] = [
+const FIGURES: [(&str, Unit, Read); 6] = [
     ("join", Unit::Ms, |r| r.join_ms),
     ("loss", Unit::Percent, |r| worst(r, |m| m.loss_percent)),
     ("jitter", Unit::Ms, |r| worst(r, |m| m.jitter_ms)),
