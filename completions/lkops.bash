@@ -1180,7 +1180,7 @@ _lkops() {
             return 0
             ;;
         lkops__subcmd__load__subcmd__test__subcmd__calibrate)
-            opts="-h -V --url --api-key --api-secret --dev --server-pid --duration --machine --out --help --version"
+            opts="-h -V --url --api-key --api-secret --dev --server-pid --duration --rounds --busy --machine --out --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1203,6 +1203,10 @@ _lkops() {
                     return 0
                     ;;
                 --duration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rounds)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -336,10 +336,12 @@ complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_s
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l api-key -d 'API key' -r
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l api-secret -d 'Secret of the key' -r
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l server-pid -d 'The server\'s process on this machine' -r
-complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l duration -d 'Time of each of the six runs' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l duration -d 'Time of each run' -r
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l rounds -d 'How often each of the eight shapes is run; the run in the middle counts' -r
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l machine -d 'What to call this machine' -r
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l out -d 'Where the result goes [default: standard output]' -r -F
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l dev -d 'A server in development mode on this machine: its URL, key and secret'
+complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -l busy -d 'Measure although other processes are busy; the result tells how much they took'
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -s h -l help -d 'Print help'
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from calibrate" -s V -l version -d 'Print version'
 complete -c lkops -n "__fish_lkops_using_subcommand load-test; and __fish_seen_subcommand_from worker" -l redis -d 'Redis to meet at, host:port or a redis:// URL; may be the one of a cluster' -r

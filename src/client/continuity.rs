@@ -128,7 +128,8 @@ mod tests {
         /// A frame sent and received at these times since the start.
         fn frame(&mut self, sent: Duration, arrived: Duration) {
             let sent_us = 1_000_000 + sent.as_micros() as u64;
-            let stamp = Stamp { number: 0, frame: 0, index: 0, count: 1, layer: 0, key_frame: false, sent_us };
+            let stamp =
+                Stamp { number: 0, frame: 0, index: 0, count: 1, layer: 0, scalable: false, key_frame: false, sent_us };
             let now_us = 1_000_000 + arrived.as_micros() as u64;
             self.continuity.note_frame(self.start + arrived, now_us, stamp, &mut self.stats);
         }

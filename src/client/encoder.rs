@@ -2,7 +2,7 @@
 //! meaningless contents and a stamp at its end. Called by `outgoing`; the headers are in `payload`.
 
 use super::media::{Count, FILLING, Layer, PAYLOAD_BYTES_MAX, VideoCodec, VideoSource};
-use super::payload::{self, HEAD_BYTES_MAX, Picture};
+use super::payload::{self, HEAD_BYTES_MAX, Picture, SPATIAL_LAYERS_MAX, Spatial};
 use super::stamp::{STAMP_BYTES, Stamp};
 
 /// Headers and stamp.
@@ -21,6 +21,7 @@ pub struct Encoder {
     codec: VideoCodec,
     layer: Layer,
     index: u8,
+    spatial: Spatial,
     fps: u32,
     delta_bytes: usize,
     /// What key frames took too much.
@@ -55,6 +56,7 @@ impl Encoder {
             codec,
             layer,
             index,
+            spatial: Spatial { sid: 0, layers: 1, sizes: [(layer.width, layer.height); SPATIAL_LAYERS_MAX] },
             fps: source.fps.max(1),
             delta_bytes: 0,
             debt_bytes: 0,
@@ -67,6 +69,18 @@ impl Encoder {
         };
         encoder.set_bitrate(layer.bitrate_bps);
         encoder
+    }
+
+    /// The spatial layers of one stream, from the lowest up: they are to be asked for frames and key frames together.
+    pub fn scalable(codec: VideoCodec, source: &VideoSource, picture_id: u16) -> Vec<Encoder> {
+        let mut sizes = [(0, 0); SPATIAL_LAYERS_MAX];
+        sizes.iter_mut().zip(&source.layers).for_each(|(size, layer)| *size = (layer.width, layer.height));
+        let layers = source.layers.len().min(SPATIAL_LAYERS_MAX) as u8;
+        let one = |(layer, sid): (&Layer, u8)| {
+            let spatial = Spatial { sid, layers, sizes };
+            Encoder { spatial, ..Encoder::new(codec, source, *layer, sid, picture_id) }
+        };
+        source.layers.iter().zip(0..layers).map(one).collect()
     }
 
     pub fn request_key_frame(&mut self) {
@@ -121,11 +135,13 @@ impl Encoder {
             tid: frame.tid,
             tids: self.pattern.len().ilog2() as u8,
             size: (self.layer.width, self.layer.height),
+            spatial: self.spatial,
         };
         payload::write_head(self.codec, &picture, payload);
         let Count { packets: number, frames } = self.count;
         let (count, layer, key_frame) = (frame.packets, self.index, frame.key_frame);
-        Stamp { number, frame: frames, index, count, layer, key_frame, sent_us }.write(payload);
+        let scalable = self.spatial.layers > 1;
+        Stamp { number, frame: frames, index, count, layer, scalable, key_frame, sent_us }.write(payload);
         self.count.packets = number.wrapping_add(1);
     }
 }

@@ -2,6 +2,7 @@
 //! Called by `peer`, which decrypts for it and sends what it asks for.
 
 use super::continuity::Continuity;
+use super::payload::SPATIAL_LAYERS_MAX;
 use super::stamp::Stamp;
 use super::stats::TrackStats;
 use crate::limits::{CLIENT_MISSING_MAX, NACK_TRIES_MAX};
@@ -119,7 +120,7 @@ impl Incoming {
         self.stats.first_packet.get_or_insert(now - self.since);
         self.stats.first_packet_at.get_or_insert(now);
         let stamp = Stamp::read(payload)?;
-        if self.note_stamp(now_us, stamp) {
+        if self.note_stamp(now_us, stamp) && self.stamps.is_new_picture(stamp) {
             self.note_frame(now, now_us, stamp);
         }
         Some(stamp)
@@ -189,10 +190,10 @@ impl Incoming {
     /// True when that packet made its frame whole.
     fn note_stamp(&mut self, now_us: u64, stamp: Stamp) -> bool {
         self.stats.latency.note(Duration::from_micros(now_us.saturating_sub(stamp.sent_us)));
-        if self.stamps.layer_changes(stamp.layer) {
+        if self.stamps.layer_changes(stamp) {
             self.stats.layer_changes += 1;
         }
-        self.stats.layer = stamp.layer;
+        self.stats.layer = self.stamps.layer.unwrap_or(stamp.layer);
         if let Some(packets) = self.stats.layer_packets.get_mut(usize::from(stamp.layer)) {
             *packets += 1;
         }
@@ -305,27 +306,64 @@ impl Arrivals {
 /// Which of the publisher's own packet numbers came.
 #[derive(Default)]
 struct Stamps {
+    /// Of a scalable track the highest of the newest whole picture.
     layer: Option<u8>,
-    newest: Option<u32>,
+    /// By layer; of a simulcast track only that of the present one counts.
+    newest: [Option<u32>; SPATIAL_LAYERS_MAX],
+    /// Number and highest layer of the picture that comes just now, of a scalable track.
+    picture: Option<(u32, u8)>,
+    /// The newest picture of which a layer was whole.
+    shown: Option<u32>,
 }
 
 impl Stamps {
-    fn layer_changes(&mut self, layer: u8) -> bool {
+    fn layer_changes(&mut self, stamp: Stamp) -> bool {
+        let Some(layer) = self.layer_of(stamp) else { return false };
         let changes = self.layer.replace(layer).is_some_and(|before| before != layer);
-        if changes {
-            self.newest = None;
+        if changes && !stamp.scalable {
+            self.newest = Default::default();
         }
         changes
     }
 
+    /// The layer that is watched, where the packet tells: layers of one picture come together, and with the next picture
+    /// it is known which the last one had.
+    fn layer_of(&mut self, stamp: Stamp) -> Option<u8> {
+        if !stamp.scalable {
+            return Some(stamp.layer);
+        }
+        match &mut self.picture {
+            Some((frame, top)) if *frame == stamp.frame => {
+                *top = stamp.layer.max(*top);
+                None
+            }
+            Some((frame, _)) if !is_after(stamp.frame, *frame) => None,
+            picture => picture.replace((stamp.frame, stamp.layer)).map(|(_, top)| top),
+        }
+    }
+
+    /// A picture counts once, whatever its layers.
+    fn is_new_picture(&mut self, stamp: Stamp) -> bool {
+        let is_new = !stamp.scalable || self.shown.is_none_or(|shown| is_after(stamp.frame, shown));
+        if is_new {
+            self.shown = Some(stamp.frame);
+        }
+        is_new
+    }
+
     /// By how much the count of absent packets changes.
     fn note(&mut self, stamp: Stamp) -> i64 {
-        let ahead = self.newest.map_or(1, |newest| i64::from(stamp.number.wrapping_sub(newest) as i32));
+        let Some(newest) = self.newest.get_mut(usize::from(stamp.layer)) else { return 0 };
+        let ahead = newest.map_or(1, |newest| i64::from(stamp.number.wrapping_sub(newest) as i32));
         if ahead > 0 {
-            self.newest = Some(stamp.number);
+            *newest = Some(stamp.number);
         }
         if ahead > 0 { ahead - 1 } else { -1 }
     }
+}
+
+fn is_after(number: u32, other: u32) -> bool {
+    number.wrapping_sub(other) as i32 > 0
 }
 
 /// Frames being put together.
@@ -390,7 +428,8 @@ mod tests {
 
     fn payload(number: u32, frame: u32, index: u16, count: u16) -> Vec<u8> {
         let mut payload = vec![0; 10 + STAMP_BYTES];
-        Stamp { number, frame, index, count, layer: 0, key_frame: frame == 0, sent_us: 1000 }.write(&mut payload);
+        Stamp { number, frame, index, count, layer: 0, scalable: false, key_frame: frame == 0, sent_us: 1000 }
+            .write(&mut payload);
         payload
     }
 
@@ -411,6 +450,27 @@ mod tests {
         assert_eq!((stats.lost, stats.reordered, stats.duplicates, stats.skipped), (0, 0, 0, 0));
         assert_eq!(stats.latency.max, Duration::from_micros(500));
         assert_eq!(stats.first_key_frame, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn pictures_of_several_layers_count_once_and_have_the_highest() {
+        let mut track = incoming(true);
+        let now = track.since;
+        let mut sequence = 0u16;
+        let mut take = |track: &mut Incoming, frame, layer, number| {
+            let mut payload = vec![0; 10 + STAMP_BYTES];
+            let (index, count, key_frame) = (0, 1, frame == 0);
+            Stamp { number, frame, index, count, layer, scalable: true, key_frame, sent_us: 1000 }.write(&mut payload);
+            sequence += 1;
+            track.handle(now, 1500, sequence, &payload, false);
+        };
+        for frame in 0..3 {
+            (0..3).for_each(|layer| take(&mut track, frame, layer, frame));
+        }
+        (3..5).for_each(|frame| take(&mut track, frame, 0, frame));
+        let stats = track.stats(now);
+        assert_eq!((stats.packets, stats.frames, stats.key_frames, stats.skipped), (11, 5, 1, 0));
+        assert_eq!((stats.layer, stats.layer_changes, stats.layer_packets), (0, 1, [5, 3, 3]));
     }
 
     #[test]

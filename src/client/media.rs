@@ -24,7 +24,7 @@ pub struct VideoSource {
     pub fps: u32,
     /// 1..=3.
     pub temporal_layers: u8,
-    /// From the lowest up; more than one are simulcast.
+    /// From the lowest up; more than one are simulcast or, in VP9, the spatial layers of one stream.
     pub layers: Vec<Layer>,
 }
 
@@ -76,6 +76,13 @@ pub struct Video {
     pub is_screen: bool,
     /// Sends less when feedback tells of a bottleneck, as browsers do.
     pub yields: bool,
+}
+
+impl Video {
+    /// Its layers travel in one stream (L3T3_KEY), as browsers send VP9.
+    pub fn is_scalable(&self) -> bool {
+        self.codec == VideoCodec::Vp9 && self.source.layers.len() > 1
+    }
 }
 
 impl From<VideoSource> for Video {
@@ -144,7 +151,8 @@ impl Opus {
         payload.resize(self.bytes, FILLING);
         payload[0] = OPUS_TOC;
         let Count { packets: number, frames: frame } = self.count;
-        Stamp { number, frame, index: 0, count: 1, layer: 0, key_frame: false, sent_us }.write(payload);
+        Stamp { number, frame, index: 0, count: 1, layer: 0, scalable: false, key_frame: false, sent_us }
+            .write(payload);
         self.count = Count { packets: number.wrapping_add(1), frames: frame.wrapping_add(1) };
     }
 }

@@ -3,7 +3,7 @@
 
 use super::clock;
 use super::encoder::{Encoder, Frame};
-use super::media::{AudioSource, OPUS_FRAME, OPUS_FRAME_TICKS, Opus, RIDS, Video};
+use super::media::{AudioSource, OPUS_FRAME, OPUS_FRAME_TICKS, Opus, RIDS, Video, VideoSource};
 use super::stats::StreamStats;
 use crate::limits::CLIENT_HISTORY_PACKETS;
 use crate::wire::ext::AudioLevel;
@@ -23,6 +23,7 @@ impl Source {
     pub fn encodings(&self) -> usize {
         match self {
             Source::Audio(_) => 1,
+            Source::Video(video) if video.is_scalable() => 1,
             Source::Video(video) => video.source.layers.len(),
         }
     }
@@ -80,6 +81,16 @@ pub struct Outgoing {
 enum Codec {
     Opus(Opus, u8),
     Video(Encoder),
+    Scalable(Layers),
+}
+
+/// The spatial layers of one stream.
+struct Layers {
+    /// From the lowest up.
+    encoders: Vec<Encoder>,
+    /// So many somebody watches, and so many there is room for.
+    watched: usize,
+    afforded: usize,
 }
 
 struct Encoding {
@@ -175,6 +186,14 @@ impl Outgoing {
 
     /// Sends only these encodings from now on; `active` counts from the lowest up.
     pub fn set_active(&mut self, active: &[bool]) {
+        if let Some(Encoding { codec: Codec::Scalable(layers), active: any, key_frame_asked, .. }) =
+            self.encodings.first_mut()
+        {
+            let watched = active.iter().rposition(|active| *active).map_or(0, |top| top + 1);
+            *key_frame_asked |= watched > layers.watched;
+            (layers.watched, *any) = (watched, watched > 0);
+            return;
+        }
         for (encoding, active) in self.encodings.iter_mut().zip(active) {
             encoding.key_frame_asked |= *active && !encoding.active;
             encoding.active = *active;
@@ -190,6 +209,10 @@ impl Outgoing {
     pub fn wanted_bps(&self) -> u32 {
         match &self.setup.source {
             Source::Audio(audio) => audio.bitrate_bps,
+            Source::Video(video) if video.is_scalable() => {
+                let watched = self.encodings.first().map_or(0, Encoding::watched);
+                video.source.layers.iter().take(watched).map(|layer| layer.bitrate_bps).sum()
+            }
             Source::Video(video) => {
                 let layers = video.source.layers.iter().zip(&self.encodings);
                 layers.filter(|(_, encoding)| encoding.active).map(|(layer, _)| layer.bitrate_bps).sum()
@@ -202,6 +225,10 @@ impl Outgoing {
     pub fn set_allowed(&mut self, bps: Option<u32>) {
         let Source::Video(video) = &self.setup.source else { return };
         let mut rest = bps.unwrap_or(u32::MAX);
+        if let Some(Encoding { codec: Codec::Scalable(layers), key_frame_asked, .. }) = self.encodings.first_mut() {
+            *key_frame_asked |= layers.afford(&video.source, rest);
+            return;
+        }
         for (index, (layer, encoding)) in video.source.layers.iter().zip(&mut self.encodings).enumerate() {
             if !encoding.active {
                 continue;
@@ -261,6 +288,16 @@ fn encodings(setup: &OutgoingSetup) -> Vec<Encoding> {
                 .into_iter()
                 .collect()
         }
+        Source::Video(video) if video.is_scalable() => {
+            let encoders = Encoder::scalable(video.codec, &video.source, rand::random());
+            let all = encoders.len();
+            let codec = Codec::Scalable(Layers { encoders, watched: all, afforded: all });
+            let one = |ssrcs: &(u32, u32)| Encoding {
+                key_frame_every: video.key_frame_every,
+                ..Encoding::new(codec, Stream::new(setup, *ssrcs, None))
+            };
+            setup.ssrcs.first().map(one).into_iter().collect()
+        }
         Source::Video(video) => {
             let simulcast = video.source.layers.len() > 1;
             let each = video.source.layers.iter().zip(&setup.ssrcs).zip(0u8..);
@@ -307,15 +344,59 @@ impl Encoding {
                     self.key_frame_at = Some(now);
                     self.stream.stats.key_frames += 1;
                 }
-                send_picture(encoder, &frame, now_us, timestamp, payload, &mut self.stream, wire);
+                send_picture(encoder, &frame, true, now_us, timestamp, payload, &mut self.stream, wire);
+            }
+            Codec::Scalable(layers) => {
+                let due = |every| self.key_frame_at.is_none_or(|at| now >= at + every);
+                let regular = self.key_frame_every.is_some_and(due);
+                if regular || due(KEY_FRAME_EVERY) && std::mem::take(&mut self.key_frame_asked) {
+                    layers.encoders.iter_mut().for_each(Encoder::request_key_frame);
+                }
+                let sent = layers.watched.min(layers.afforded);
+                for (index, encoder) in layers.encoders.iter_mut().enumerate() {
+                    let frame = encoder.next_frame();
+                    if frame.key_frame && index == 0 {
+                        self.key_frame_at = Some(now);
+                        self.stream.stats.key_frames += 1;
+                    }
+                    if index < sent {
+                        let ends = index + 1 == sent;
+                        send_picture(encoder, &frame, ends, now_us, timestamp, payload, &mut self.stream, wire);
+                    }
+                }
             }
         }
     }
+
+    fn watched(&self) -> usize {
+        if let Codec::Scalable(layers) = &self.codec { layers.watched } else { 1 }
+    }
 }
 
+impl Layers {
+    /// Keeps within so many bits per second: upper layers that would get less than half are left out, never the lowest.
+    /// Answers whether one came back, which needs a key frame.
+    fn afford(&mut self, source: &VideoSource, mut rest: u32) -> bool {
+        let before = self.afforded;
+        self.afforded = 0;
+        for (layer, encoder) in source.layers.iter().zip(&mut self.encoders) {
+            let granted = rest.min(layer.bitrate_bps);
+            if self.afforded > 0 && granted < layer.bitrate_bps / 2 {
+                break;
+            }
+            encoder.set_bitrate(granted);
+            (self.afforded, rest) = (self.afforded + 1, rest - granted);
+        }
+        self.afforded > before
+    }
+}
+
+/// `ends`: no layer of the same picture follows.
+#[allow(clippy::too_many_arguments)] // Those of one packet's way out.
 fn send_picture(
     encoder: &mut Encoder,
     frame: &Frame,
+    ends: bool,
     now_us: u64,
     timestamp: u32,
     payload: &mut Vec<u8>,
@@ -324,7 +405,7 @@ fn send_picture(
 ) {
     for index in 0..frame.packets {
         encoder.packet(frame, index, now_us, payload);
-        stream.send(timestamp, index + 1 == frame.packets, None, payload, wire);
+        stream.send(timestamp, ends && index + 1 == frame.packets, None, payload, wire);
     }
 }
 
@@ -441,7 +522,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::media::VideoSource;
+    use crate::client::media::VideoCodec;
     use crate::client::stamp::Stamp;
     use crate::wire::rtp::RtpHeader;
 
@@ -522,6 +603,36 @@ mod tests {
         out.set_active(&[true, false, false]);
         let later = run(&mut out, now + Duration::from_secs(1), Duration::from_millis(100));
         assert!(later.headers().all(|h| h.ssrc == 1) && !later.packets.is_empty());
+    }
+
+    #[test]
+    fn the_layers_of_a_vp9_camera_are_one_stream() {
+        let now = clock::now();
+        let video = Video { codec: VideoCodec::Vp9, ..VideoSource::simulcast().into() };
+        let mut out = Outgoing::new(setup(Source::Video(video)), now);
+        let layers = |sent: &Sent| {
+            let stamps = sent.packets.iter().map(|p| Stamp::read(p).unwrap());
+            stamps.map(|s| (s.frame, s.layer)).collect::<std::collections::BTreeSet<_>>()
+        };
+        let first = run(&mut out, now, Duration::from_millis(40));
+        assert!(first.headers().all(|h| h.ssrc == 1));
+        assert_eq!(layers(&first).iter().take(3).map(|(_, layer)| *layer).collect::<Vec<_>>(), [0, 1, 2]);
+        let ends = first.packets.iter().filter(|p| RtpHeader::parse(p).unwrap().marker);
+        assert!(ends.clone().all(|p| Stamp::read(p).unwrap().layer == 2) && ends.count() > 0, "one marker a picture");
+        out.set_active(&[true, true, false]);
+        let two = run(&mut out, now + Duration::from_secs(1), Duration::from_millis(100));
+        assert!(layers(&two).iter().all(|(_, layer)| *layer < 2) && !two.packets.is_empty());
+        assert_eq!(out.wanted_bps(), 610_000);
+        out.set_allowed(Some(200_000));
+        let one = run(&mut out, now + Duration::from_secs(2), Duration::from_millis(100));
+        assert!(layers(&one).iter().all(|(_, layer)| *layer == 0) && !one.packets.is_empty());
+        let before = out.stats().next().unwrap().key_frames;
+        out.set_allowed(None);
+        out.set_active(&[true, true, true]);
+        run(&mut out, now + Duration::from_secs(3), Duration::from_millis(100));
+        assert_eq!(out.stats().next().unwrap().key_frames, before + 1, "an upper layer begins with a key picture");
+        out.set_active(&[false, false, false]);
+        assert!(run(&mut out, now + Duration::from_secs(4), Duration::from_millis(100)).packets.is_empty());
     }
 
     #[test]

@@ -179,11 +179,16 @@ impl Participant {
         let top = video.source.layers.last().copied();
         let source = if video.is_screen { TrackSource::ScreenShare } else { TrackSource::Camera };
         let layers = layers(&video.source);
+        let mode = if video.is_scalable() {
+            video_layer::Mode::MultipleSpatialLayersPerStream
+        } else {
+            video_layer::Mode::OneSpatialLayerPerStream
+        };
         let codec = SimulcastCodec {
             codec: video.codec.name().to_ascii_lowercase(),
             cid: cid.to_owned(),
             layers: layers.clone(),
-            video_layer_mode: video_layer::Mode::OneSpatialLayerPerStream as i32,
+            video_layer_mode: mode as i32,
         };
         let request = AddTrackRequest {
             cid: cid.to_owned(),

@@ -3,8 +3,8 @@
 
 use super::media::VideoCodec;
 
-/// The longest of all heads: a VP8 key frame's.
-pub const HEAD_BYTES_MAX: usize = 16;
+/// The longest of all heads: a VP9 key frame's with three spatial layers.
+pub const HEAD_BYTES_MAX: usize = 19;
 
 /// The frame a packet belongs to, and its place in it.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,21 @@ pub struct Picture {
     pub tid: u8,
     pub tids: u8,
     pub size: (u16, u16),
+    pub spatial: Spatial,
 }
+
+/// The place among the layers of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spatial {
+    /// 0 is the lowest.
+    pub sid: u8,
+    /// Their number, and their sizes.
+    pub layers: u8,
+    pub sizes: [(u16, u16); SPATIAL_LAYERS_MAX],
+}
+
+/// Most layers of a picture.
+pub const SPATIAL_LAYERS_MAX: usize = 3;
 
 /// Writes over the first bytes of a payload of at least [`HEAD_BYTES_MAX`] bytes.
 pub fn write_head(codec: VideoCodec, picture: &Picture, payload: &mut [u8]) {
@@ -99,10 +113,12 @@ fn write_h264(picture: &Picture, payload: &mut [u8]) {
 /// Of the uncompressed header: frame marker, profile 0, shown (VP9 bitstream §6.2); then the type, 0 for key frames.
 const VP9_FRAME: u8 = 0x82;
 
-/// Non-flexible mode with picture id of 15 bits and layer indices; a key frame's first packet has the scalability structure
-/// with its one spatial layer's size (RFC 9628 §4.2).
+/// Non-flexible mode with picture id of 15 bits and layer indices; a key picture's first packet has the scalability
+/// structure with the sizes of its spatial layers (RFC 9628 §4.2). A layer refers to the one below it in key pictures only.
 fn write_vp9(picture: &Picture, payload: &mut [u8]) {
-    let structured = picture.key_frame && picture.starts;
+    let Spatial { sid, layers, sizes } = picture.spatial;
+    let structured = picture.key_frame && picture.starts && sid == 0;
+    let (refers_down, referred_to) = (picture.key_frame && sid > 0, picture.key_frame && sid + 1 < layers);
     let flags = [
         (true, 0x80),               // I: picture id
         (!picture.key_frame, 0x40), // P: refers to earlier pictures
@@ -110,20 +126,23 @@ fn write_vp9(picture: &Picture, payload: &mut [u8]) {
         (picture.starts, 0x08),     // B
         (picture.ends, 0x04),       // E
         (structured, 0x02),         // V: scalability structure
-        (true, 0x01),               // Z: no upper layer refers to it
+        (!referred_to, 0x01),       // Z: no upper layer refers to it
     ];
     let first: u8 = flags.into_iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum();
     let [high, low] = (0x8000 | picture.picture_id).to_be_bytes();
     // Higher layers refer to the base layer alone, so one may step up anywhere (U).
-    let mut at = put(payload, 0, &[first, high, low, picture.tid << 5 | 0x10, picture.tl0_pic_idx]);
+    let indices = picture.tid << 5 | 0x10 | sid << 1 | u8::from(refers_down);
+    let mut at = put(payload, 0, &[first, high, low, indices, picture.tl0_pic_idx]);
     if structured {
-        // One spatial layer, its size, no picture group.
-        at = put(payload, at, &[0x10]);
-        at = put(payload, at, &picture.size.0.to_be_bytes());
-        at = put(payload, at, &picture.size.1.to_be_bytes());
+        // So many spatial layers, their sizes, no picture group.
+        at = put(payload, at, &[layers.saturating_sub(1) << 5 | 0x10]);
+        for (width, height) in sizes.iter().take(usize::from(layers)) {
+            at = put(payload, at, &width.to_be_bytes());
+            at = put(payload, at, &height.to_be_bytes());
+        }
     }
     if picture.starts {
-        put(payload, at, &[VP9_FRAME | u8::from(!picture.key_frame) << 2]);
+        put(payload, at, &[VP9_FRAME | u8::from(!picture.key_frame || sid > 0) << 2]);
     }
 }
 
@@ -176,6 +195,7 @@ mod tests {
         tid: 0,
         tids: 2,
         size: (1280, 720),
+        spatial: Spatial { sid: 0, layers: 1, sizes: [(1280, 720); SPATIAL_LAYERS_MAX] },
     };
 
     fn head_of(codec: VideoCodec, picture: &Picture) -> Vec<u8> {
@@ -219,6 +239,25 @@ mod tests {
         assert_eq!(read.structure.and_then(|s| s.size()), Some((1280, 720)));
         assert!(read.frame_start && !read.frame_end && !read.flexible && read.bytes <= HEAD_BYTES_MAX);
         assert_eq!(read.layer.and_then(|l| l.tl0_pic_idx), Some(7));
+    }
+
+    #[test]
+    fn layers_of_a_vp9_key_picture_refer_down_and_those_of_others_do_not() {
+        let read = |sid, key_frame| {
+            let spatial = Spatial { sid, layers: 3, sizes: [(320, 180), (640, 360), (1280, 720)] };
+            let picture = Picture { key_frame, starts: true, ends: true, spatial, ..PICTURE };
+            vp9::Descriptor::parse(&head_of(VideoCodec::Vp9, &picture)).unwrap()
+        };
+        let of = |sid, key_frame| {
+            let read = read(sid, key_frame);
+            let layer = read.layer.unwrap();
+            (layer.sid, layer.inter_layer, read.not_upper_reference, read.inter_picture, read.starts_key_frame())
+        };
+        assert_eq!([of(0, true), of(1, true)], [(0, false, false, false, true), (1, true, false, false, false)]);
+        assert_eq!([of(2, true), of(2, false)], [(2, true, true, false, false), (2, false, true, true, false)]);
+        let structure = read(0, true).structure.unwrap();
+        assert_eq!((structure.spatial_layers, structure.size()), (3, Some((1280, 720))));
+        assert!(read(1, true).structure.is_none() && read(0, true).bytes < HEAD_BYTES_MAX);
     }
 
     #[test]

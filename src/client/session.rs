@@ -283,7 +283,7 @@ impl Session {
             Ask::Request(message) => self.send(*message).await?,
             Ask::Publish(request, source) => {
                 if let Source::Video(video) = &source {
-                    self.videos.insert(request.cid.clone(), (video.codec, source.encodings() > 1));
+                    self.videos.insert(request.cid.clone(), (video.codec, video.source.layers.len() > 1));
                 }
                 self.announced.insert(request.cid.clone(), source);
                 self.send(signal_request::Message::AddTrack(*request)).await?;
@@ -467,12 +467,12 @@ impl Session {
     /// Dynacast: sends only what somebody watches.
     fn handle_qualities(&self, update: &SubscribedQualityUpdate) {
         let Some(cid) = self.cid_of(&update.track_sid).filter(|_| self.options.dynacast) else { return };
-        let Some((codec, simulcast)) = self.videos.get(&cid).copied() else { return };
+        let Some((codec, layered)) = self.videos.get(&cid).copied() else { return };
         let told = update.subscribed_codecs.iter().find(|c| VideoCodec::from_name(&c.codec) == Some(codec));
         let Some(told) = told else { return };
         let enabled = |quality: VideoQuality| told.qualities.iter().any(|q| q.quality() == quality && q.enabled);
         let three = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High].map(enabled);
-        let active = if simulcast { three.to_vec() } else { vec![three.contains(&true)] };
+        let active = if layered { three.to_vec() } else { vec![three.contains(&true)] };
         self.publisher.act(Act::SetActive(cid, active));
     }
 

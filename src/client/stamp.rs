@@ -7,6 +7,7 @@ pub const STAMP_BYTES: usize = 28;
 
 const MAGIC: [u8; 4] = *b"lkop";
 const KEY: u8 = 1;
+const SCALABLE: u8 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -17,8 +18,10 @@ pub struct Stamp {
     /// Place in the frame, and how many packets the frame has.
     pub index: u16,
     pub count: u16,
-    /// Encoding of a simulcast track, 0 the lowest.
+    /// Encoding of a simulcast track or spatial layer of a scalable one, 0 the lowest.
     pub layer: u8,
+    /// The layers of a picture come together, with one frame number.
+    pub scalable: bool,
     pub key_frame: bool,
     /// Microseconds since 1970.
     pub sent_us: u64,
@@ -33,7 +36,8 @@ impl Stamp {
         place[8..12].copy_from_slice(&self.frame.to_be_bytes());
         place[12..14].copy_from_slice(&self.index.to_be_bytes());
         place[14..16].copy_from_slice(&self.count.to_be_bytes());
-        place[16..20].copy_from_slice(&[self.layer, if self.key_frame { KEY } else { 0 }, 0, 0]);
+        let flags = if self.key_frame { KEY } else { 0 } | if self.scalable { SCALABLE } else { 0 };
+        place[16..20].copy_from_slice(&[self.layer, flags, 0, 0]);
         place[20..].copy_from_slice(&self.sent_us.to_be_bytes());
     }
 
@@ -51,6 +55,7 @@ impl Stamp {
             index: u16::from_be_bytes(*index),
             count: u16::from_be_bytes(*count),
             layer: *layer,
+            scalable: flags & SCALABLE != 0,
             key_frame: flags & KEY != 0,
             sent_us: u64::from_be_bytes(*rest.first_chunk()?),
         })
@@ -63,8 +68,16 @@ mod tests {
 
     #[test]
     fn is_read_as_written_whatever_stands_before() {
-        let stamp =
-            Stamp { number: 1 << 20, frame: 77, index: 2, count: 9, layer: 2, key_frame: true, sent_us: u64::MAX - 1 };
+        let stamp = Stamp {
+            number: 1 << 20,
+            frame: 77,
+            index: 2,
+            count: 9,
+            layer: 2,
+            scalable: true,
+            key_frame: true,
+            sent_us: u64::MAX - 1,
+        };
         for before in [0, 1, 500] {
             let mut payload = vec![0xAB; before + STAMP_BYTES];
             stamp.write(&mut payload);
@@ -78,7 +91,8 @@ mod tests {
         assert_eq!(Stamp::read(&[0; 100]), None);
         assert_eq!(Stamp::read(b"lkop"), None);
         let mut short = [7; STAMP_BYTES - 1];
-        Stamp { number: 0, frame: 0, index: 0, count: 1, layer: 0, key_frame: false, sent_us: 0 }.write(&mut short);
+        Stamp { number: 0, frame: 0, index: 0, count: 1, layer: 0, scalable: false, key_frame: false, sent_us: 0 }
+            .write(&mut short);
         assert_eq!(short, [7; STAMP_BYTES - 1]);
     }
 }

@@ -4,7 +4,7 @@
 
 use super::camera::{Resolution, camera, display};
 use super::shape::{Group, Layout, People, Shape};
-use crate::client::media::{AudioSource, OPUS_FRAME, PAYLOAD_BYTES_MAX, VideoSource};
+use crate::client::media::{AudioSource, OPUS_FRAME, PAYLOAD_BYTES_MAX, Video, VideoSource};
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, Mul};
 
@@ -136,6 +136,16 @@ fn video(source: &VideoSource, layer: usize) -> Stream {
     Stream { packets: packets * fps, frames: fps, bps: f64::from(layer.bitrate_bps) }
 }
 
+/// Spatial layers up to that one, which come in one burst.
+fn scaled(source: &VideoSource, top: usize) -> Stream {
+    let layers = (0..=top).map(|layer| video(source, layer));
+    layers.fold(Stream::default(), |sum, layer| Stream {
+        packets: sum.packets + layer.packets,
+        frames: layer.frames,
+        bps: sum.bps + layer.bps,
+    })
+}
+
 fn screens(group: &Group) -> Rates {
     let published: u64 = group.people.iter().filter(|p| p.screen).map(|p| u64::from(p.count)).sum();
     let others = |p: &People| published.saturating_sub(u64::from(p.screen)) * u64::from(p.count);
@@ -148,13 +158,15 @@ fn cameras(group: &Group) -> Rates {
     let source = camera(group.traits.resolution, group.traits.simulcast);
     let published: u64 = group.people.iter().filter(|p| p.video).map(|p| u64::from(p.count)).sum();
     let watchers = group.people.iter().filter(|p| p.subscribes);
+    let scalable = Video { codec: group.traits.codec.unwrap_or_default(), ..source.clone().into() }.is_scalable();
+    let watched_as = |layer: usize| if scalable { scaled(&source, layer) } else { video(&source, layer) };
     let mut rates = Rates::default();
     // How many publishers are watched at most at each encoding: dynacast has the rest not sent.
     let mut watched = vec![0u64; source.layers.len()];
     for people in watchers {
         let others = published.saturating_sub(u64::from(people.video));
         for (layer, tiles) in tiles(group.traits.layout, others, &source) {
-            rates = rates + outgoing(video(&source, layer), tiles * u64::from(people.count));
+            rates = rates + outgoing(watched_as(layer), tiles * u64::from(people.count));
             // Who publishes sees one more than a mere subscriber: the one who is not itself.
             let seen = (tiles + u64::from(people.video)).min(published);
             watched[layer] = watched[layer].max(seen);
@@ -202,8 +214,8 @@ mod tests {
     fn a_stream_to_ten_is_ten_streams() {
         let rates = rates("(1vp,10s)");
         assert_eq!((rates.packets_out, rates.bursts_out, rates.bursts_in), (2100.0, 300.0, 90.0));
-        let measured = rates.at(330.0, 1050.0);
-        assert_eq!((measured.bursts_out, measured.bursts_in), (150.0, 99.0));
+        let measured = rates.at(600.0, 1050.0);
+        assert_eq!((measured.bursts_out, measured.bursts_in), (150.0, 180.0));
         assert_eq!((rates.packets_in, rates.payload_bps_out), (300.0, 17e6), "three encodings in, the highest out");
     }
 
@@ -222,6 +234,12 @@ mod tests {
         let grid = rates("(4v,layout=3x3)");
         assert_eq!((grid.packets_out, grid.packets_in), (12.0 * 60.0, 4.0 * 90.0));
         assert_eq!(rates("(4vp)").packets_in, 0.0);
+    }
+
+    #[test]
+    fn vp9_brings_the_layers_below_as_well() {
+        let rates = rates("(1vp,10s,codec=vp9)");
+        assert_eq!((rates.packets_out, rates.bursts_out, rates.packets_in), (3000.0, 300.0, 300.0));
     }
 
     #[test]

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn stamp(frame: u32, index: u16, count: u16, key_frame: bool) -> Stamp {
-        Stamp { number: 0, frame, index, count, layer: 0, key_frame, sent_us: 0 }
+        Stamp { number: 0, frame, index, count, layer: 0, scalable: false, key_frame, sent_us: 0 }
     }
 
     #[test]

@@ -105,7 +105,7 @@ mod tests {
 
     fn stamp(number: u32) -> Stamp {
         let sent_us = 1_000_000 + u64::from(number) * 20_000;
-        Stamp { number, frame: number, index: 0, count: 1, layer: 0, key_frame: false, sent_us }
+        Stamp { number, frame: number, index: 0, count: 1, layer: 0, scalable: false, key_frame: false, sent_us }
     }
 
     /// Packets `numbers`, each `late_us` after it was sent.

@@ -19,10 +19,10 @@ pub struct Verdict {
     pub failed: bool,
 }
 
-/// A figure of a report.
-type Figure = (&'static str, Unit, fn(&Report) -> Option<f64>);
+type Read = fn(&Report) -> Option<f64>;
 
-const FIGURES: [Figure; 6] = [
+/// Figures of a report, by name.
+const FIGURES: [(&str, Unit, Read); 6] = [
     ("join", Unit::Ms, |r| r.join_ms),
     ("loss", Unit::Percent, |r| worst(r, |m| m.loss_percent)),
     ("jitter", Unit::Ms, |r| worst(r, |m| m.jitter_ms)),
