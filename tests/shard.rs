@@ -3,7 +3,7 @@
 #[path = "support/plane.rs"]
 mod plane;
 
-use lkops::shard::{Command, Degradation, Event, LegTarget};
+use lkops::shard::{Command, Degradation, Event, Kept, LegTarget};
 use lkops::wire::codec::vp8;
 use lkops::wire::rtp::RtpHeader;
 use plane::Plane;
@@ -25,12 +25,18 @@ fn show(plane: &mut Plane, pictures: usize) -> Vec<usize> {
     plane.receive().iter().zip(before).map(|(after, before)| after - before).collect()
 }
 
-/// What each watcher's room was told of its leg since the last look: paused or not.
-fn told(plane: &mut Plane) -> Vec<Vec<bool>> {
-    let paused = |event| if let Event::StreamState { legs, .. } = event { legs } else { Vec::new() };
+/// What each watcher's room was told of its leg since the last look: paused or not, and which layers are left of it.
+fn told(plane: &mut Plane) -> Vec<(Vec<bool>, Vec<Kept>)> {
     let of = |watcher: &mut plane::Caller| {
-        let events: Vec<Event> = std::iter::from_fn(|| watcher.events.try_recv().ok()).collect();
-        events.into_iter().flat_map(paused).map(|(_, paused)| paused).collect()
+        let (mut paused, mut kept) = (Vec::new(), Vec::new());
+        while let Ok(event) = watcher.events.try_recv() {
+            match event {
+                Event::StreamState { legs, .. } => paused.extend(legs.into_iter().map(|(_, paused)| paused)),
+                Event::Kept { kept: left, .. } => kept.push(left),
+                _ => {}
+            }
+        }
+        (paused, kept)
     };
     plane.watchers.iter_mut().map(of).collect()
 }
@@ -41,10 +47,10 @@ fn an_overloaded_node_takes_video_away_and_gives_it_back() {
     // Until the layers that flow are known.
     assert!(show(&mut plane, 90).iter().all(|got| *got > 90));
     for (step, gets, says) in [
-        (Degradation::FrameRate, true, vec![]),
-        (Degradation::Video, false, vec![true]),
-        (Degradation::Video, false, vec![]),
-        (Degradation::None, true, vec![false]),
+        (Degradation::FrameRate, true, (vec![], vec![Kept::UpTo(0)])),
+        (Degradation::Video, false, (vec![true], vec![Kept::Nothing])),
+        (Degradation::Video, false, (vec![], vec![])),
+        (Degradation::None, true, (vec![false], vec![Kept::All])),
     ] {
         told(&mut plane);
         plane.shard.send(Command::Degrade(step));

@@ -122,6 +122,11 @@ fn a_step_to_a_rate_a_layer_just_fills() {
 }
 
 #[test]
+fn a_step_to_a_rate_a_layer_just_does_not_fit() {
+    step("no temporal layers", Source::CHROMIUM, 8, Path { delay_ms: 1, ..steady(3_000) });
+}
+
+#[test]
 fn a_step_with_layers_in_one_stream() {
     step("SVC", Source::SVC, 4, steady(3_000));
 }

@@ -28,6 +28,11 @@ const PLENTY: f64 = 1.4;
 /// Close to what failed is what failed.
 const ALIKE: f64 = 0.9;
 
+/// Where packets wait for long, so much of what is held is given…
+const RELIEVED: f64 = 0.8;
+/// …and again no sooner than the effect is known.
+const RELIEF: Duration = Duration::from_secs(1);
+
 /// The highest layers a leg may forward for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LegAllowance {
@@ -169,6 +174,18 @@ impl Allocator {
 
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// What of `room` to give out where packets have waited for long: less than what is held, but the lowest layers.
+    pub fn relieved(&self, now: Instant, room: Bitrate, requests: &[Request]) -> Bitrate {
+        let sum = |level: fn(&Request) -> Option<usize>| {
+            let rungs = requests.iter().filter_map(|request| request.ladder.get(level(request)?));
+            rungs.fold(Bitrate::ZERO, |sum, rung| sum.plus(rung.rate))
+        };
+        if room.is_unlimited() || self.lowered.is_some_and(|at| now < at + RELIEF) {
+            return room;
+        }
+        room.min(sum(held_level).scaled(RELIEVED).max(sum(|_| Some(0))))
     }
 
     /// Decides what each leg gets of `room`.

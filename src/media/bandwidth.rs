@@ -41,9 +41,15 @@ const RTT_START: Duration = Duration::from_millis(100);
 const RTT_WEIGHT: f64 = 0.2;
 /// Packets that all wait this long wait in a queue…
 const QUEUED_US: i64 = 60_000;
-/// …which explains losses for a while…
+/// …which explains losses for a while.
 const QUEUED_LATELY: Duration = Duration::from_millis(1_500);
-/// …and from this long on, with less arriving than was sent by this share, in one that only less traffic will empty.
+/// A queue as long as this…
+const CLOGGED_US: i64 = 90_000;
+/// …for such a time says that too much is sent.
+const CLOGGED: Duration = Duration::from_millis(250);
+/// What of the estimate is used while packets wait.
+const QUEUED_PACE: f64 = 0.6;
+/// From this long on, with less arriving than was sent by this share, in one that only less traffic will empty.
 const OVERRUN_US: i64 = 90_000;
 const OVERRUN: f64 = 0.75;
 /// The same where only reports tell the round trip.
@@ -71,6 +77,8 @@ pub struct Bandwidth {
     queueing: Queueing,
     /// When packets were last known to wait in a queue.
     queued: Option<Instant>,
+    /// Since when they wait in a long one.
+    clogged: Option<Instant>,
     feedback_at: Option<Instant>,
     /// The first packet sent since feedback last came.
     unanswered_since: Option<Instant>,
@@ -109,6 +117,7 @@ impl Bandwidth {
             rtt: RTT_START,
             queueing: Queueing::default(),
             queued: None,
+            clogged: None,
             feedback_at: None,
             unanswered_since: None,
             in_wake: false,
@@ -232,6 +241,17 @@ impl Bandwidth {
         self.queueing.standing_us() > QUEUED_US
     }
 
+    /// They wait so long, and have for such a time, that less must be sent, whatever the estimate: it is slow to see that layers take more than
+    /// they took.
+    pub fn is_clogged(&self, now: Instant) -> bool {
+        self.clogged.is_some_and(|since| now >= since + CLOGGED)
+    }
+
+    /// How fast media may go: into a queue slower than it empties, so that it is not lost there, nor sound with it.
+    pub fn pace(&self) -> Bitrate {
+        self.estimate().scaled(if self.is_queued() { QUEUED_PACE } else { 1.0 })
+    }
+
     fn was_queued(&self, now: Instant) -> bool {
         self.queued.is_some_and(|at| now < at + QUEUED_LATELY)
     }
@@ -246,6 +266,8 @@ impl Bandwidth {
         if self.is_queued() {
             self.queued = Some(now);
         }
+        let waits_long = self.queueing.standing_us() > CLOGGED_US;
+        self.clogged = waits_long.then(|| self.clogged.unwrap_or(now));
         if let Some(found) = self.probes.poll_found(now, newest_us) {
             self.note_found(now, found);
         }

@@ -126,6 +126,17 @@ mod tests {
         assert_eq!(written(Frame::Vp8(start), Some(&TRAILER)), [plain, TRAILER.to_vec()].concat());
     }
 
+    /// What livekit-client compares with, by SHA-256.
+    #[test]
+    fn encrypting_clients_know_silence_and_the_black_vp8_picture() {
+        let digest = |bytes: &[u8]| {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+            digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        assert_eq!(digest(&VP8_BLACK), "ef0161653d8b2b23aad46624b420af1d03ce48950e9fc85718028f91b50f9219");
+        assert_eq!(digest(&OPUS_SILENCE), "aad8d31fc56b2802ca500e58c2fb9d0b29ad71bb7cb52cd6530251eade188988");
+    }
+
     #[test]
     fn a_black_h264_picture_brings_its_parameters() {
         for trailer in [None, Some(&TRAILER)] {

@@ -98,7 +98,7 @@ impl Congestion {
     /// What media may use now; a probe shows what passes, so media must not be the brake.
     fn pace(&self) -> Bitrate {
         let probe = self.probe.map_or(Bitrate::ZERO, |probe| probe.rate());
-        self.bandwidth.estimate().max(probe)
+        self.bandwidth.pace().max(probe)
     }
 
     /// A key frame begins.
@@ -141,6 +141,8 @@ impl Congestion {
             self.bandwidth.finish_opening();
         }
         let room = self.room(reserved);
+        let clogged = self.fixed.is_none() && self.bandwidth.is_clogged(now);
+        let room = if clogged { self.allocator.relieved(now, room, requests) } else { room };
         let allocation = self.allocator.plan(now, room, requests);
         self.bandwidth.set_goal(allocation.goal.map(|goal| goal.plus(reserved)));
         (self.planned, self.shared) = (now, !room.is_unlimited());

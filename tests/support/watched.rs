@@ -26,26 +26,63 @@ pub struct Source {
     /// How much larger key frames are.
     pub key_factor: usize,
     pub audio_bytes: usize,
+    /// By how many percent what is filmed makes the rates swing, within [`SWING_MS`].
+    pub swing: usize,
+    /// Temporal layers of pictures, over and over.
+    pub temporals: [u8; 4],
     /// The layers travel in one stream, each with what it adds; of a hundred pictures so many lack their top layer, marker and
     /// all, as encoders do it that run short.
     pub svc: Option<u32>,
 }
 
 impl Source {
-    pub const CAMERA: Source =
-        Source { frame_ms: 33, rates: [150, 500, 1_700], key_factor: 4, audio_bytes: 100, svc: None };
+    pub const CAMERA: Source = Source {
+        frame_ms: 33,
+        rates: [150, 500, 1_700],
+        key_factor: 4,
+        audio_bytes: 100,
+        swing: 0,
+        temporals: TEMPORALS,
+        svc: None,
+    };
     /// As a browser sends 720p at 15 frames a second, with RED: a middle layer that just fits 600 kbit/s.
-    pub const SLOW_CAMERA: Source =
-        Source { frame_ms: 66, rates: [160, 450, 1_750], key_factor: 5, audio_bytes: 190, svc: None };
+    pub const SLOW_CAMERA: Source = Source {
+        frame_ms: 66,
+        rates: [160, 450, 1_750],
+        key_factor: 5,
+        audio_bytes: 190,
+        swing: 0,
+        temporals: TEMPORALS,
+        svc: None,
+    };
+    /// The same without temporal layers and with a middle layer that just does not fit, as Chromium sends VP8.
+    pub const CHROMIUM: Source = Source {
+        frame_ms: 66,
+        rates: [200, 450, 1_750],
+        key_factor: 5,
+        audio_bytes: 190,
+        swing: 30,
+        temporals: [0; 4],
+        svc: None,
+    };
     /// VP9 with three spatial layers.
-    pub const SVC: Source =
-        Source { frame_ms: 33, rates: [150, 350, 1_200], key_factor: 4, audio_bytes: 100, svc: Some(5) };
+    pub const SVC: Source = Source {
+        frame_ms: 33,
+        rates: [150, 350, 1_200],
+        key_factor: 4,
+        audio_bytes: 100,
+        swing: 0,
+        temporals: TEMPORALS,
+        svc: Some(5),
+    };
 }
 
 const PACKET_BYTES: usize = 1_100;
 /// From the server's request to the publisher's frame.
 const PUBLISHER_MS: u64 = 60;
 const ALLOCATE_MS: u64 = 100;
+/// A scene, about.
+const SWING_MS: u64 = 8_000;
 const PUBLISHER_ALONE_MS: u64 = 2_000;
 const PT: u8 = 96;
 const RTX_PT: u8 = 97;
@@ -326,20 +363,27 @@ impl World {
         if key {
             (state.key_at_ms, state.since_key) = (None, 0);
         }
-        let temporal = TEMPORALS[state.since_key % 4];
+        let temporal = self.source.temporals[state.since_key % 4];
         let first = state.since_key;
         state.since_key += 1;
         state.picture = state.picture.wrapping_add(1) & 0x7FFF;
         state.tl0 = state.tl0.wrapping_add(u8::from(temporal == 0));
         state.timestamp = state.timestamp.wrapping_add(self.source.frame_ms as u32 * 90);
         let mean = (self.source.rates[layer] * self.source.frame_ms) as usize / 8;
-        let varied = mean * self.rng.random_range(85..115) / 100;
+        let varied = mean * self.rng.random_range(85..115) / 100 * self.swung() / 100;
         let bytes = if key { varied * self.source.key_factor } else { varied };
         let parts = bytes.div_ceil(PACKET_BYTES);
         for part in 0..parts {
             let packet = self.packet(layer, bytes / parts, part, parts, temporal, first);
             self.forward(layer, &packet);
         }
+    }
+
+    /// Percent of the usual rate now: up and down in a triangle.
+    fn swung(&self) -> usize {
+        let phase = (self.ms % SWING_MS) as usize * 400 / SWING_MS as usize;
+        let height = if phase < 200 { phase } else { 400 - phase };
+        100 + self.source.swing * height / 100 - self.source.swing
     }
 
     fn packet(
@@ -369,7 +413,8 @@ impl World {
         if self.layers[0].since_key == 0 {
             return; // Not before the first picture.
         }
-        let (key, temporal) = (self.layers[0].since_key == 1, TEMPORALS[(self.layers[0].since_key - 1) % 4]);
+        let (key, temporal) =
+            (self.layers[0].since_key == 1, self.source.temporals[(self.layers[0].since_key - 1) % 4]);
         let is_top = layer == 2;
         if is_top && !key && self.rng.random_ratio(short, 100) {
             return;
@@ -395,7 +440,7 @@ impl World {
         if state.key_at_ms.is_some_and(|at| at <= self.ms) {
             (state.key_at_ms, state.since_key) = (None, 0);
         }
-        let temporal = TEMPORALS[state.since_key % 4];
+        let temporal = self.source.temporals[state.since_key % 4];
         state.since_key += 1;
         state.tl0 = state.tl0.wrapping_add(u8::from(temporal == 0));
         state.timestamp = state.timestamp.wrapping_add(self.source.frame_ms as u32 * 90);
@@ -448,7 +493,7 @@ impl World {
 
     fn pace(&self) -> Bitrate {
         let probe = self.probe.map_or(Bitrate::ZERO, |probe| probe.rate());
-        self.bandwidth.estimate().max(probe)
+        self.bandwidth.pace().max(probe)
     }
 
     fn release(&mut self) {
@@ -559,7 +604,10 @@ impl World {
             }
             self.bandwidth.finish_opening();
         }
-        self.allocator.plan(now, self.bandwidth.estimate(), &requests)
+        let estimate = self.bandwidth.estimate();
+        let clogged = self.bandwidth.is_clogged(now);
+        let room = if clogged { self.allocator.relieved(now, estimate, &requests) } else { estimate };
+        self.allocator.plan(now, room, &requests)
     }
 
     fn allocate(&mut self) {

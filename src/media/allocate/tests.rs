@@ -181,3 +181,20 @@ fn what_a_layer_may_come_to_must_fit_before_it_is_added() {
     assert_eq!((plan(500, on(0)), plan(700, on(0))), (vec![Some(1)], vec![Some(0)]));
     assert_eq!(plan(700, on(1)), [Some(1)], "what is held is judged by what it takes");
 }
+
+#[test]
+fn a_long_queue_takes_a_rung_at_a_time_but_never_the_lowest() {
+    let mut allocator = Allocator::new(rules(true));
+    let mut held = Some(LegAllowance { spatial: 2, temporal: 3, paused: false });
+    let mut steps = Vec::new();
+    for ms in (0..4_000).step_by(100) {
+        let requests = [Request { held, ..request(1, &CAMERA) }];
+        let room = allocator.relieved(at(ms), Bitrate::kbps(5_000), &requests);
+        let allocation = allocator.plan(at(ms), room, &requests);
+        steps.extend((allocation.shares[0] != held).then(|| (ms, levels(&allocation)[0])));
+        held = allocation.shares[0];
+    }
+    assert_eq!(steps[..2], [(0, Some(1)), (1_000, Some(0))]);
+    assert!(steps.iter().all(|(_, level)| level.is_some()), "{steps:?}");
+    assert_eq!(allocator.relieved(at(9_000), Bitrate::UNLIMITED, &[request(1, &CAMERA)]), Bitrate::UNLIMITED);
+}

@@ -490,3 +490,20 @@ async fn a_publisher_stops_what_an_overloaded_node_forwards_to_nobody() {
     assert_eq!(told(&mut world, [Kept::UpTo(0), Kept::Nothing]).await, Some(vec![Low]));
     assert_eq!(told(&mut world, [Kept::All; 2]).await, Some(vec![Low, Medium, High]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn streams_are_named_alike_for_players_that_sync_them() {
+    for sync in [false, true] {
+        let mut world = World::with(config(), |settings| settings.sync_streams = sync);
+        let mut ann = world.join_active(dual("ann"));
+        let mut bob = world.join_active(with_protocol(dual("bob"), 15));
+        let sid = world.publish(&mut ann, TrackSource::Camera);
+        world.pass_ms(150).await;
+        let sdp = |m| if let Message::Offer(offer) = m { Some(offer.sdp) } else { None };
+        let offers: String = bob.heard().into_iter().filter_map(sdp).collect();
+        let stream = world.room.participant_info("ann").unwrap().tracks[0].stream.clone();
+        assert!(!stream.is_empty());
+        let named = |second: &str| offers.contains(&format!("|{second} {sid}"));
+        assert_eq!((named(&stream), named(&sid)), (sync, !sync), "{offers}");
+    }
+}

@@ -69,8 +69,13 @@ impl System {
 
     /// Cores the process may use.
     fn cores(&self) -> f64 {
+        self.share().max(1.0)
+    }
+
+    /// Cores that may be used at once, which may be less than one.
+    fn share(&self) -> f64 {
         let machine = available_parallelism().map_or(1.0, |n| n.get() as f64);
-        self.quota().map_or(machine, |quota| quota.min(machine)).max(1.0)
+        self.quota().map_or(machine, |quota| quota.min(machine))
     }
 
     fn quota(&self) -> Option<f64> {
@@ -88,7 +93,7 @@ impl System {
     /// What this process takes of the cores it may use, 0 to 1.
     pub fn own_load(&mut self) -> f32 {
         let busy = self.read("proc/self/stat").and_then(|stat| cpu::of_process(&stat, TICKS));
-        let possible = self.began.elapsed().as_secs_f64() * self.cores();
+        let possible = self.began.elapsed().as_secs_f64() * self.share();
         busy.map_or(0.0, |busy| self.own.load(CpuTime { busy, possible }))
     }
 
@@ -217,6 +222,22 @@ mod tests {
         let mut stats = NodeStats::default();
         system.write(&mut stats);
         assert_eq!((stats.memory_used, stats.num_cpus), (1_024, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_a_core_may_be_all_there_is() {
+        let stat = |ticks: u32| format!("7 (a) S 1 7 7 0 -1 4194560 1 0 0 0 {ticks} 50 0 0 20 0 5 0 1");
+        let files = [
+            ("proc/self/cgroup", "0::/\n"),
+            ("proc/self/stat", &stat(50)),
+            ("sys/fs/cgroup/cpu.max", "20000 100000\n"),
+            ("sys/fs/cgroup/cpu.stat", "usage_usec 0\n"),
+        ];
+        let (root, mut system) = machine(&files);
+        tokio::time::advance(std::time::Duration::from_secs(10)).await;
+        fs::write(root.path().join("proc/self/stat"), stat(250)).unwrap();
+        fs::write(root.path().join("sys/fs/cgroup/cpu.stat"), "usage_usec 2000000\n").unwrap();
+        assert_eq!((system.own_load(), system.cpu_load()), (1.0, 1.0));
     }
 
     #[test]
