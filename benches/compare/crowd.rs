@@ -48,7 +48,6 @@ fn publisher() -> Scenario {
         camera: Some(VideoSource::simulcast()),
         microphone: true,
         lowest: false,
-        light: false,
     }
 }
 

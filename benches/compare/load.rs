@@ -25,8 +25,6 @@ pub struct Scenario {
     pub microphone: bool,
     /// All watch the lowest encoding.
     pub lowest: bool,
-    /// Subscribers count packets by their headers and decrypt nothing.
-    pub light: bool,
 }
 
 /// Join and connect patience.
@@ -172,7 +170,6 @@ async fn join(engine: &Engine, server: &Server, room: &str, scenario: &Scenario,
     let mut options = Options::new(&server.url, keys().join(room, &format!("p{n}")));
     options.auto_subscribe = !publishes || scenario.mutual;
     options.offload = false;
-    options.light = scenario.light && !publishes;
     let participant = Participant::join(engine, options).await?;
     participant.connected(PATIENCE).await?;
     Ok(participant)

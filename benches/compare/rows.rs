@@ -43,12 +43,11 @@ fn scenario(name: &str) -> Scenario {
         camera: Some(VideoSource::simulcast()),
         microphone: true,
         lowest: false,
-        light: false,
     };
     match name {
         "meeting" => Scenario { publishers: 12, ..base },
         "broadcast" => Scenario { subscribers: 160, microphone: false, ..base },
-        "most" => Scenario { microphone: false, light: true, ..base },
+        "most" => Scenario { microphone: false, ..base },
         "delay" => Scenario { publishers: 4, ..base },
         "audio" => Scenario { publishers: 10, subscribers: 100, camera: None, ..base },
         _ => Scenario { publishers: 50, microphone: false, lowest: true, camera: Some(slow_camera()), ..base },

@@ -54,7 +54,7 @@ impl Server {
         static TAKEN: AtomicU16 = AtomicU16::new(0);
         let port = first_port + PORTS * (TAKEN.fetch_add(1, Ordering::Relaxed) % 250);
         let config = tempfile::NamedTempFile::new()?;
-        std::fs::write(config.path(), configuration(port))?;
+        std::fs::write(config.path(), configuration(port, kind))?;
         let child = command(kind, config.path())
             .env_remove("LIVEKIT_CONFIG")
             .stdin(Stdio::null())
@@ -100,12 +100,14 @@ fn command(kind: &Kind, config: &Path) -> Command {
     command
 }
 
-fn configuration(port: u16) -> String {
+/// Ours is to show what it can, not to take care of others on the machine.
+fn configuration(port: u16, kind: &Kind) -> String {
     let (tcp, udp, last_udp) = (port + 1, port + 2, port + 3);
     format!(
         "port: {port}\nbind_addresses: [\"127.0.0.1\"]\nkeys:\n  {KEY}: {SECRET}\nlogging:\n  level: error\nrtc:\n  \
          tcp_port: {tcp}\n  udp_port: {udp}-{last_udp}\n  node_ip: 127.0.0.1\n  enable_loopback_candidate: true\n  ips:\n    \
-         includes: [\"127.0.0.1/32\"]\n{}",
-        std::env::var_os("LKOPS_COMPARE_CONFIG").map_or(String::new(), |more| more.to_string_lossy().into_owned())
+         includes: [\"127.0.0.1/32\"]\n{}{}",
+        std::env::var_os("LKOPS_COMPARE_CONFIG").map_or(String::new(), |more| more.to_string_lossy().into_owned()),
+        if kind.is_ours() { "\nlkops:\n  overload_cpu: 0\n" } else { "" }
     )
 }
