@@ -163,7 +163,7 @@ impl PictureIds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::dependency::{BYTES_MAX, Indications, Mandatory, Template, write};
+    use crate::wire::dependency::{BYTES_MAX, Mandatory, write};
 
     #[test]
     fn picture_ids_unwrap_at_their_own_width() {
@@ -217,23 +217,7 @@ mod tests {
     /// Two spatial and two temporal layers: a key frame, then frames that point into its structure.
     #[test]
     fn av1_tells_its_layers_by_dependency_descriptor() {
-        let template = |spatial, temporal, switch_at: &[usize], frame_diffs: &[u16]| Template {
-            layer: Layer { spatial, temporal },
-            indications: switch_at.iter().fold(Indications::default(), |i, t| i.with(*t, Indication::Switch)),
-            frame_diffs: frame_diffs.iter().copied().collect(),
-            ..Template::default()
-        };
-        let layer = |spatial, temporal| Layer { spatial, temporal };
-        let structure = Structure {
-            templates: vec![
-                template(0, 0, &[0, 1, 2, 3], &[]),
-                template(0, 1, &[1, 3], &[2]),
-                template(1, 0, &[2, 3], &[1]),
-                template(1, 1, &[3], &[2]),
-            ],
-            decode_targets: vec![layer(0, 0), layer(0, 1), layer(1, 0), layer(1, 1)],
-            ..Structure::default()
-        };
+        let structure = Structure::for_tests();
         let mut context = Context::default();
         let mut read = |template_id: u8, number, brings: bool| {
             let template = &structure.templates[usize::from(template_id)];

@@ -46,35 +46,13 @@ impl Source {
         svc: None,
     };
     /// As a browser sends 720p at 15 frames a second, with RED: a middle layer that just fits 600 kbit/s.
-    pub const SLOW_CAMERA: Source = Source {
-        frame_ms: 66,
-        rates: [160, 450, 1_750],
-        key_factor: 5,
-        audio_bytes: 190,
-        swing: 0,
-        temporals: TEMPORALS,
-        svc: None,
-    };
+    pub const SLOW_CAMERA: Source =
+        Source { frame_ms: 66, rates: [160, 450, 1_750], key_factor: 5, audio_bytes: 190, ..Source::CAMERA };
     /// The same without temporal layers and with a middle layer that just does not fit, as Chromium sends VP8.
-    pub const CHROMIUM: Source = Source {
-        frame_ms: 66,
-        rates: [200, 450, 1_750],
-        key_factor: 5,
-        audio_bytes: 190,
-        swing: 30,
-        temporals: [0; 4],
-        svc: None,
-    };
+    pub const CHROMIUM: Source =
+        Source { rates: [200, 450, 1_750], swing: 30, temporals: [0; 4], ..Source::SLOW_CAMERA };
     /// VP9 with three spatial layers.
-    pub const SVC: Source = Source {
-        frame_ms: 33,
-        rates: [150, 350, 1_200],
-        key_factor: 4,
-        audio_bytes: 100,
-        swing: 0,
-        temporals: TEMPORALS,
-        svc: Some(5),
-    };
+    pub const SVC: Source = Source { rates: [150, 350, 1_200], svc: Some(5), ..Source::CAMERA };
 }
 
 const PACKET_BYTES: usize = 1_100;

@@ -3,9 +3,7 @@
 
 use crate::media::*;
 use crate::wire::codec::Codec;
-use crate::wire::dependency::{
-    BYTES_MAX, Descriptor, Indication, Indications, Layer, Mandatory, Structure, Template, write,
-};
+use crate::wire::dependency::{BYTES_MAX, Descriptor, Mandatory, Structure, write};
 use crate::wire::rtp::{OutHeader, RtpHeader, write_header};
 use std::time::{Duration, Instant};
 
@@ -29,27 +27,6 @@ fn payloads() -> Vec<Payload> {
 
 fn target(spatial: u8, temporal: u8) -> Target {
     Target { spatial, temporal, paused: false }
-}
-
-/// Decode targets, lowest bit first: (0, 0), (0, 1), (1, 0), (1, 1) of spatial and temporal layers.
-fn structure() -> Structure {
-    let layer = |spatial, temporal| Layer { spatial, temporal };
-    let template = |spatial, temporal, switch_at: &[usize], frame_diffs: &[u16]| Template {
-        layer: layer(spatial, temporal),
-        indications: switch_at.iter().fold(Indications::default(), |i, t| i.with(*t, Indication::Switch)),
-        frame_diffs: frame_diffs.iter().copied().collect(),
-        ..Template::default()
-    };
-    Structure {
-        templates: vec![
-            template(0, 0, &[0, 1, 2, 3], &[]),
-            template(0, 1, &[1, 3], &[2]),
-            template(1, 0, &[2, 3], &[1]),
-            template(1, 1, &[3], &[2]),
-        ],
-        decode_targets: vec![layer(0, 0), layer(0, 1), layer(1, 0), layer(1, 1)],
-        ..Structure::default()
-    }
 }
 
 struct World {
@@ -86,7 +63,7 @@ impl World {
             first_sequence: 0,
             first_timestamp: 0,
         };
-        World { up, leg: DownTrack::new(at(0), settings), structure: structure(), frame: 0, picture: 0 }
+        World { up, leg: DownTrack::new(at(0), settings), structure: Structure::for_tests(), frame: 0, picture: 0 }
     }
 
     /// Sends a picture of both spatial layers; what the leg makes of it: layers and what each says is active.

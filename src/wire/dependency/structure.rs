@@ -98,6 +98,30 @@ pub struct Structure {
     pub resolutions: Vec<(u32, u32)>,
 }
 
+#[cfg(test)]
+impl Structure {
+    /// Two spatial and two temporal layers. Decode targets, lowest bit first: (0, 0), (0, 1), (1, 0), (1, 1) of them.
+    pub fn for_tests() -> Structure {
+        let layer = |spatial, temporal| Layer { spatial, temporal };
+        let template = |spatial, temporal, switch_at: &[usize], frame_diffs: &[u16]| Template {
+            layer: layer(spatial, temporal),
+            indications: switch_at.iter().fold(Indications::default(), |i, t| i.with(*t, super::Indication::Switch)),
+            frame_diffs: frame_diffs.iter().copied().collect(),
+            ..Template::default()
+        };
+        Structure {
+            templates: vec![
+                template(0, 0, &[0, 1, 2, 3], &[]),
+                template(0, 1, &[1, 3], &[2]),
+                template(1, 0, &[2, 3], &[1]),
+                template(1, 1, &[3], &[2]),
+            ],
+            decode_targets: vec![layer(0, 0), layer(0, 1), layer(1, 0), layer(1, 1)],
+            ..Structure::default()
+        }
+    }
+}
+
 impl Structure {
     pub fn template(&self, id: u8) -> Option<&Template> {
         let index = (id & (TEMPLATE_IDS - 1)).wrapping_sub(self.template_id_offset) % TEMPLATE_IDS;
